@@ -1,0 +1,1 @@
+"""How each family of devices is spoken to on the bus."""

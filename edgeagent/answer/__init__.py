@@ -1,0 +1,1 @@
+"""Outcomes and questions to speech and print."""

@@ -1,0 +1,1 @@
+"""Test sets of sound and text to accuracy, time to decision and false actions."""

@@ -1,0 +1,1 @@
+"""Sentence templates and names of devices, compiled into one word automaton."""

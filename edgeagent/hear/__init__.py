@@ -1,0 +1,1 @@
+"""Sound to transcripts, on the listening thread."""

@@ -1,0 +1,227 @@
+"""The nouns that flow through edgeagent, frozen: what one stage hands to the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+FRAME_SAMPLES = 512
+SAMPLE_RATE_HZ = 16_000
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
+FRAME_BYTES = FRAME_SAMPLES * 2
+
+Frame = bytes
+"""512 samples (32 ms) of 16 kHz mono 16-bit little-endian PCM: 1024 bytes."""
+
+EndedBy = Literal["complete", "silence", "cap", "button", "text"]
+"""What ended an utterance: nothing could follow, the speaker paused, the length limit, a button, or it was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A recognised word; times in seconds from the start of the utterance, confidence in 0..1."""
+
+    text: str
+    start_s: float
+    end_s: float
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recognizer heard in one utterance, so far or finally.
+
+    `ended_by` is None while the person still speaks. `heard_s` is how much of the utterance had been decoded when
+    this was made. `began_s` is where the utterance starts in the source's own time.
+    """
+
+    utterance: str
+    words: tuple[Word, ...]
+    heard_s: float
+    began_s: float = 0.0
+    confidence: float = 1.0
+    ended_by: EndedBy | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the words as one line."""
+        return " ".join(word.text for word in self.words)
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether the utterance has ended."""
+        return self.ended_by is not None
+
+
+Value = str | float
+"""A slot's or a state's value: a name as the registry spells it, or a number in the unit that its slot declares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A named argument of an intent: its value, and the words that said it."""
+
+    name: str
+    value: Value
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What we obey. `exit` is 0 for the grammar's parse and n for the model's n-th exit; confidence is in 0..1."""
+
+    utterance: str
+    intent: str
+    slots: tuple[Slot, ...]
+    text: str
+    exit: int
+    confidence: float
+
+    def slot(self, name: str) -> Value | None:
+        """Return the value of the slot of that name, or None."""
+        return next((slot.value for slot in self.slots if slot.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What must be asked before anything is done. `choices` are the answers that are understood."""
+
+    utterance: str
+    kind: Literal["which", "confirm"]
+    prompt: str
+    choices: tuple[str, ...]
+
+
+RejectionReason = Literal[
+    "not-a-command",  # the words are not a sentence that we know
+    "not-speech-we-know",  # the sound fits no sentence of the grammar better than it fits any speech
+    "unsure",  # a sentence, but not surely that one
+    "too-long",
+    "no-such-device",
+    "not-able",  # there is such a device, but it cannot do that
+    "out-of-range",
+    "not-by-voice",
+    "nothing-to-confirm",
+    "busy",
+    "offline",  # the link to the devices is down: an order is never queued for later
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why nothing is done."""
+
+    utterance: str
+    reason: RejectionReason
+    text: str = ""
+    detail: str = ""
+
+
+Interpretation = Command | Question | Rejection
+
+Kind = Literal[
+    "light",
+    "switch",
+    "cover",
+    "lock",
+    "climate",
+    "fan",
+    "media",
+    "vacuum",
+    "scene",
+    "valve",
+    "machine",
+    "alarm",
+    "number",
+    "sensor",
+    "binary_sensor",
+]
+
+Capability = Literal[
+    "power",  # "on" | "off"
+    "brightness",  # percent
+    "color",  # a colour's name
+    "opening",  # "open" | "closed" | "stopped" (covers, valves)
+    "position",  # percent open
+    "lock",  # "locked" | "unlocked"
+    "target_temperature",  # in the device's unit
+    "mode",  # a climate mode's name
+    "speed",  # percent
+    "playback",  # "playing" | "paused" | "next" | "previous"
+    "volume",  # percent
+    "cleaning",  # "cleaning" | "docked" | "stopped"
+    "activate",  # "now" (scenes, buttons; nothing to observe)
+    "run",  # "running" | "stopped" (machines, lines)
+    "acknowledge",  # "now" (alarms)
+    "setpoint",  # a number in the device's unit
+    "reading",  # what a sensor reports: a number or a word; never ordered
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A thing that can be spoken to or asked about.
+
+    `id` is unique in the registry. `name` and `area` are as their owner spells them. `ranges` holds the least and the
+    greatest value of numeric capabilities in the device's own unit. `units` holds the units of readings and set points.
+    """
+
+    id: str
+    name: str
+    kind: Kind
+    capabilities: frozenset[Capability]
+    area: str | None = None
+    aliases: tuple[str, ...] = ()
+    dialect: str = ""
+    device_class: str | None = None
+    ranges: Mapping[Capability, tuple[float, float]] = field(default_factory=dict)
+    units: Mapping[Capability, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One order to one device."""
+
+    id: str
+    utterance: str
+    device: Device
+    capability: Capability
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to publish. `expiry_s` None means that it does not expire (MQTT 5 only; payloads carry their own)."""
+
+    topic: str
+    payload: bytes
+    qos: Literal[0, 1] = 0
+    retain: bool = False
+    expiry_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What a device was seen to be: its availability (None: not said) and the capabilities whose values were told."""
+
+    device: str
+    values: Mapping[Capability, Value] = field(default_factory=dict)
+    available: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an action. Failed has a reason in plain words."""
+
+    action: Action
+    status: Literal["done", "failed"]
+    took_s: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the person is told: a sentence, and whether it reports trouble."""
+
+    utterance: str
+    text: str
+    is_trouble: bool = False

@@ -1,0 +1,1 @@
+"""A virtual house on a real broker, for the demo, for tests and for trying things out."""

@@ -1,0 +1,1 @@
+"""Transcripts to commands, questions and rejections."""
