@@ -1,0 +1,207 @@
+"""Command templates with names to one deterministic word automaton that parses, generates and tells what can follow."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from edgeagent.errors import SettingsError
+from edgeagent.grammar.acyclic import Acyclic, minimal
+from edgeagent.grammar import spoken
+from edgeagent.grammar.commands import CommandSet, ListValue, Reader, Template, ValueList, expression, literal
+from edgeagent.grammar.network import NO_LABEL, ROOT, Network
+from edgeagent.messages import Slot
+
+MOST_STATES = 500_000
+MOST_PARSES = 16
+"""A sentence with more readings than this has too many to choose from; the rest are not looked at."""
+START = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parse:
+    """One reading of a sentence. `order` is the place of its template in the command set."""
+
+    intent: str
+    slots: tuple[Slot, ...]
+    order: int
+
+    @property
+    def meaning(self) -> tuple[str, frozenset[tuple[str, object]]]:
+        """Return what is to be done, without the wording: two parses of one meaning do not compete."""
+        return self.intent, frozenset((slot.name, slot.value) for slot in self.slots)
+
+
+def compile_commands(commands: CommandSet) -> "Automaton":
+    """Return the automaton of a command set, in which {duration}, {clock} and {color} are known.
+
+    Raise SettingsError if a template is wrong or the whole becomes too large.
+    """
+    return Automaton(Network(CommandSet((), _built_in_lists(), {}).plus(commands)))
+
+
+@lru_cache(maxsize=1)
+def _built_in_lists() -> Mapping[str, ValueList]:
+    colors = tuple(ListValue(literal(name), name) for name in spoken.COLORS)
+    return {
+        "duration": _spoken_list(spoken.DURATION, spoken.parse_duration),
+        "clock": _spoken_list(spoken.CLOCK, spoken.parse_clock),
+        "color": ValueList(colors),
+    }
+
+
+def _spoken_list(template: str, read: Reader) -> ValueList:
+    only = CommandSet((Template("value", expression(template, "built in"), {}, "built in"),), {}, {})
+    return ValueList((), read, Automaton(Network(only)).flat())
+
+
+class Automaton:
+    """The deterministic word automaton of a command set. States are numbers; START is where a sentence begins."""
+
+    def __init__(self, network: Network) -> None:
+        """Make the network deterministic. Raise SettingsError if it becomes too large."""
+        self._network = network
+        self._orders = {id(template): order for order, template in enumerate(network.accepting.values())}
+        self._arcs: list[dict[str, int]] = []
+        self._sets: list[frozenset[int]] = []
+        self._determinise()
+        self._final = frozenset(
+            state for state, nodes in enumerate(self._sets) if not nodes.isdisjoint(self._network.accepting)
+        )
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Return every word of the automaton."""
+        return frozenset(word for arcs in self._arcs for word in arcs)
+
+    def __len__(self) -> int:
+        return len(self._arcs)
+
+    def walk(self, words: Sequence[str]) -> int | None:
+        """Return the state after these words, or None where no sentence begins so."""
+        state = START
+        for word in words:
+            after = self._arcs[state].get(word)
+            if after is None:
+                return None
+            state = after
+        return state
+
+    def follow(self, state: int) -> frozenset[str]:
+        """Return the words that can come next."""
+        return frozenset(self._arcs[state])
+
+    def is_final(self, state: int) -> bool:
+        """Tell whether a sentence can end here."""
+        return state in self._final
+
+    def parse(self, words: Sequence[str]) -> tuple[Parse, ...]:
+        """Return the different readings of a sentence, the most specific first; none if it is no sentence.
+
+        More specific is: more words explained by slots; then the earlier template.
+        """
+        states = [START]
+        for word in words:
+            after = self._arcs[states[-1]].get(word)
+            if after is None:
+                return ()
+            states.append(after)
+        if states[-1] not in self._final:
+            return ()
+        best: dict[object, Parse] = {}
+        for template, labels in self._paths(words, states):
+            parse = self._read(template, labels, words)
+            if parse is not None and (parse.meaning not in best or parse.order < best[parse.meaning].order):
+                best[parse.meaning] = parse
+        return tuple(sorted(best.values(), key=lambda parse: (-_explained(parse), parse.order)))
+
+    def generate(self, random_: random.Random) -> tuple[str, ...]:
+        """Return a sentence by a random walk; every state's ways on are equally likely. Raise SettingsError if empty."""
+        state, said = START, []
+        while True:
+            ways: list[str | None] = [*self._arcs[state]]
+            if state in self._final:
+                ways.append(None)
+            if not ways:
+                raise SettingsError("the command set has no sentence", remedy="Add templates, or devices to speak to.")
+            word = random_.choice(ways)
+            if word is None:
+                return tuple(said)
+            said.append(word)
+            state = self._arcs[state][word]
+
+    def flat(self) -> Acyclic:
+        """Return the words alone, minimised: what a recognizer searches."""
+        return minimal(self._arcs, self._final)
+
+    def _determinise(self) -> None:
+        """Build the states as sets of network nodes."""
+        numbers: dict[frozenset[int], int] = {frozenset({ROOT}): START}
+        self._sets.append(frozenset({ROOT}))
+        for nodes in self._sets:  # grows while we walk
+            together: dict[str, set[int]] = {}
+            for node in nodes:
+                for word, arcs in self._network.arcs(node).items():
+                    together.setdefault(word, set()).update(after for _, after in arcs)
+            leaving = {}
+            for word, after in together.items():
+                key = frozenset(after)
+                if key not in numbers:
+                    numbers[key] = len(self._sets)
+                    self._sets.append(key)
+                leaving[word] = numbers[key]
+            self._arcs.append(leaving)
+            if len(self._sets) > MOST_STATES:
+                raise SettingsError(
+                    f"the command templates with all names need more than {MOST_STATES} states",
+                    remedy="Use fewer permutations, or fewer optional parts in front of lists.",
+                )
+
+    def _paths(self, words: Sequence[str], states: Sequence[int]) -> list[tuple[Template, tuple[int, ...]]]:
+        """Return the labels of every path through the network that says these words, by a pass from the end."""
+        accepting = self._network.accepting
+        tails: dict[int, list[tuple[Template, tuple[int, ...]]]] = {
+            node: [(accepting[node], ())] for node in self._sets[states[-1]] if node in accepting
+        }
+        for position in range(len(words) - 1, -1, -1):
+            before: dict[int, list[tuple[Template, tuple[int, ...]]]] = {}
+            for node in self._sets[states[position]]:
+                found = [
+                    (template, (label, *rest))
+                    for label, after in self._network.arcs(node).get(words[position], ())
+                    for template, rest in tails.get(after, ())
+                ]
+                if found:
+                    before[node] = found[:MOST_PARSES]
+            tails = before
+        return tails.get(ROOT, [])[:MOST_PARSES]
+
+    def _read(self, template: Template, labels: Sequence[int], words: Sequence[str]) -> Parse | None:
+        slots = [Slot(name, value, "") for name, value in template.fixed.items()]
+        for label, said in _runs(labels, words):
+            known = self._network.labels[label]
+            value = known.value if known.read is None else known.read(said)
+            text = " ".join(said)
+            if value is None and known.read is not None:
+                return None
+            slots.append(Slot(known.slot, text if value is None else value, text))
+        return Parse(template.intent, tuple(slots), self._orders[id(template)])
+
+
+def _runs(labels: Sequence[int], words: Sequence[str]) -> list[tuple[int, list[str]]]:
+    runs: list[tuple[int, list[str]]] = []
+    previous = NO_LABEL
+    for label, word in zip(labels, words, strict=True):
+        if label != NO_LABEL:
+            if label == previous:
+                runs[-1][1].append(word)
+            else:
+                runs.append((label, [word]))
+        previous = label
+    return runs
+
+
+def _explained(parse: Parse) -> int:
+    return sum(len(slot.text.split()) for slot in parse.slots)
+
+

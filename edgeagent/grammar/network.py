@@ -1,0 +1,259 @@
+"""Sentence templates to a network of words: nodes joined by (word, label) arcs, without empty arcs and dead ends.
+
+Templates may join pieces within a word ("turn(s|ed)"), so they are laid out first as pieces and spaces, and the
+words are read off between the spaces.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from hassil.expression import Alternative, Expression, ListReference, Permutation, RuleReference, Sequence, TextChunk
+
+from edgeagent.errors import SettingsError
+from edgeagent.grammar.acyclic import Acyclic
+from edgeagent.grammar.commands import CommandSet, Reader, Template, ValueList, number_range
+from edgeagent.messages import Value
+
+MOST_NODES = 2_000_000
+"""Enough for some thousand names in every template; more is a template that explodes."""
+DEEPEST_RULE = 20
+MOST_PERMUTED = 6
+
+NO_LABEL = -1
+ROOT = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLabel:
+    """What the words under a label say: the slot, and its value or the way to read it off the words."""
+
+    slot: str
+    value: Value | None
+    read: Reader | None
+
+
+@dataclass(slots=True)
+class _Layout:
+    """Pieces of words, spaces and empty joints between nodes; the first form of a template."""
+
+    joints: list[list[int]] = field(default_factory=list)
+    spaces: list[list[int]] = field(default_factory=list)
+    pieces: list[list[tuple[str, int, int]]] = field(default_factory=list)
+
+    def node(self) -> int:
+        if len(self.joints) >= MOST_NODES:
+            raise SettingsError(
+                "the command templates with all names need more than two million nodes",
+                remedy="Use fewer alternatives inside one another, or fewer permutations.",
+            )
+        self.joints.append([])
+        self.spaces.append([])
+        self.pieces.append([])
+        return len(self.joints) - 1
+
+
+class Network:
+    """Templates laid out as nodes and arcs. `arcs(node)` gives, by word, the (label, next node) pairs."""
+
+    def __init__(self, commands: CommandSet) -> None:
+        """Lay out all templates. A template that needs an empty list has no path and is left out."""
+        self.labels: list[SlotLabel] = []
+        self.accepting: dict[int, Template] = {}
+        self._commands = commands
+        self._layout = _Layout()
+        self._layout.node()  # ROOT
+        for template in commands.templates:
+            start, end = self._layout.node(), self._layout.node()
+            self._layout.joints[ROOT].append(start)
+            self._add(template.expression, start, end, _Place(template.where))
+            self.accepting[end] = template
+        self._arcs: dict[int, dict[str, tuple[tuple[int, int], ...]]] = {}
+        self._trim()
+
+    def arcs(self, node: int) -> Mapping[str, tuple[tuple[int, int], ...]]:
+        """Return what leaves a node: word -> ((label, next node), ...)."""
+        return self._arcs[node]
+
+    def _add(self, expression: Expression, start: int, end: int, place: "_Place") -> None:
+        match expression:
+            case TextChunk():
+                self._add_text(expression.text, start, end, place.label)
+            case Sequence():
+                self._add_sequence(expression, start, end, place)
+            case Alternative():
+                for item in expression.items:
+                    self._add(item, start, end, place)
+            case Permutation():
+                self._add_permutation(expression, start, end, place)
+            case RuleReference():
+                self._add(self._rule(expression.rule_name, place), start, end, place.deeper())
+            case ListReference():
+                self._add_list(expression, start, end, place)
+            case _:
+                raise SettingsError(f"{place.where}: {type(expression).__name__} is not supported")
+
+    def _add_text(self, text: str, start: int, end: int, label: int) -> None:
+        layout, here = self._layout, start
+        words = text.lower().split(" ")
+        for position, piece in enumerate(words):
+            if piece:
+                after = layout.node()
+                layout.pieces[here].append((piece, label, after))
+                here = after
+            if position < len(words) - 1:
+                after = layout.node()
+                layout.spaces[here].append(after)
+                here = after
+        layout.joints[here].append(end)
+
+    def _add_sequence(self, sequence: Sequence, start: int, end: int, place: "_Place") -> None:
+        here = start
+        for item in sequence.items:
+            after = self._layout.node()
+            self._add(item, here, after, place)
+            here = after
+        self._layout.joints[here].append(end)
+
+    def _add_permutation(self, permutation: Permutation, start: int, end: int, place: "_Place") -> None:
+        """Join the items in every order by way of the sets of items already said: n·2^(n-1) copies, not n!·n."""
+        count = len(permutation.items)
+        if count > MOST_PERMUTED:
+            raise SettingsError(f"{place.where}: {count} parts in any order are too many; at most {MOST_PERMUTED}")
+        nodes = [start, *(self._layout.node() for _ in range(2**count - 2)), end]
+        for said in range(2**count - 1):
+            for index, item in enumerate(permutation.items):
+                if not said >> index & 1:
+                    self._add(item, nodes[said], nodes[said | 1 << index], place)
+
+    def _add_list(self, reference: ListReference, start: int, end: int, place: "_Place") -> None:
+        values = self._list(reference, place)
+        inner = place
+        if values.read and place.label == NO_LABEL:
+            inner = place.labelled(self._label(SlotLabel(reference.slot_name, None, values.read)))
+        if values.words is not None:
+            self._add_words(values.words, start, end, inner.label)
+        for item in values.values:
+            mine = inner
+            if inner.label == NO_LABEL:
+                mine = inner.labelled(self._label(SlotLabel(reference.slot_name, item.value, None)))
+            self._add(item.expression, start, end, mine.deeper())
+
+    def _add_words(self, words: Acyclic, start: int, end: int, label: int) -> None:
+        nodes = [start, *(self._layout.node() for _ in words.arcs[1:])]
+        for state, arcs in enumerate(words.arcs):
+            for word, after in arcs.items():
+                said = self._layout.node()
+                self._layout.pieces[nodes[state]].append((word, label, said))
+                if after in words.final:
+                    self._layout.joints[said].append(end)
+                self._layout.spaces[said].append(nodes[after])
+
+    def _label(self, label: SlotLabel) -> int:
+        self.labels.append(label)
+        return len(self.labels) - 1
+
+    def _list(self, reference: ListReference, place: "_Place") -> ValueList:
+        name = reference.list_name
+        if (inline := reference.get_inline_range()) is not None:
+            return number_range(dict(zip(("from", "to", "step"), inline, strict=True)), place.where)
+        found = self._commands.lists.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._commands.lists)) or "none"
+            raise SettingsError(f"{place.where}: there is no list {{{name}}}", remedy=f"Known lists: {known}.")
+        return found
+
+    def _rule(self, name: str, place: "_Place") -> Expression:
+        found = self._commands.rules.get(name)
+        if found is None:
+            known = ", ".join(sorted(self._commands.rules)) or "none"
+            raise SettingsError(f"{place.where}: there is no rule <{name}>", remedy=f"Known rules: {known}.")
+        if place.depth > DEEPEST_RULE:
+            raise SettingsError(f"{place.where}: the rule <{name}> contains itself", remedy="Rules cannot recur.")
+        return found
+
+    def _trim(self) -> None:
+        """Read the words off the layout from the root on, then drop arcs from which no sentence can end."""
+        order, waiting = [], [ROOT]
+        seen = {ROOT}
+        raw: dict[int, list[tuple[str, int, int]]] = {}
+        while waiting:
+            node = waiting.pop()
+            order.append(node)
+            raw[node] = list(self._words(node))
+            for _, _, after in raw[node]:
+                if after not in seen:
+                    seen.add(after)
+                    waiting.append(after)
+        alive = set(self.accepting) & seen
+        alive |= _reaching(alive, raw)
+        for node in order:
+            by_word: dict[str, dict[tuple[int, int], None]] = {}
+            for word, label, after in raw[node]:
+                if after in alive:
+                    by_word.setdefault(word, {})[label, after] = None
+            self._arcs[node] = {word: tuple(arcs) for word, arcs in by_word.items()}
+
+    def _words(self, node: int) -> Iterator[tuple[str, int, int]]:
+        """Yield the (word, label, next node) that can be said at a node: pieces up to a space or an end."""
+        layout = self._layout
+        waiting = [(node, "", NO_LABEL)]
+        seen = set(waiting)
+        while waiting:
+            here, said, label = waiting.pop()
+            if said and here in self.accepting:
+                yield said, label, here
+            steps = [(after, said, label) for after in layout.joints[here]]
+            steps += [
+                (after, said + piece, label if label != NO_LABEL else own) for piece, own, after in layout.pieces[here]
+            ]
+            if said:
+                for after in layout.spaces[here]:
+                    yield said, label, after
+                    yield from ((said, label, end) for end in self._ends(after))
+            else:
+                steps += [(after, said, label) for after in layout.spaces[here]]
+            for step in steps:
+                if step not in seen:
+                    seen.add(step)
+                    waiting.append(step)
+
+    def _ends(self, node: int) -> Iterator[int]:
+        """Yield the ends that a node reaches without another word: templates may end in a space."""
+        waiting, seen = [node], {node}
+        while waiting:
+            here = waiting.pop()
+            if here in self.accepting:
+                yield here
+            for after in (*self._layout.joints[here], *self._layout.spaces[here]):
+                if after not in seen:
+                    seen.add(after)
+                    waiting.append(after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in a template we are: for messages, for the label of the words, and against endless rules."""
+
+    where: str
+    label: int = NO_LABEL
+    depth: int = 0
+
+    def labelled(self, label: int) -> "_Place":
+        return _Place(self.where, label, self.depth)
+
+    def deeper(self) -> "_Place":
+        return _Place(self.where, self.label, self.depth + 1)
+
+
+def _reaching(goals: set[int], arcs: Mapping[int, list[tuple[str, int, int]]]) -> set[int]:
+    before: dict[int, list[int]] = {}
+    for node, leaving in arcs.items():
+        for _, _, after in leaving:
+            before.setdefault(after, []).append(node)
+    reached, waiting = set(goals), list(goals)
+    while waiting:
+        for node in before.get(waiting.pop(), ()):
+            if node not in reached:
+                reached.add(node)
+                waiting.append(node)
+    return reached
