@@ -31,6 +31,11 @@ class Parse:
         """Return what is to be done, without the wording: two parses of one meaning do not compete."""
         return self.intent, frozenset((slot.name, slot.value) for slot in self.slots)
 
+    @property
+    def explains(self) -> int:
+        """Return how many words its slots account for."""
+        return sum(len(slot.text.split()) for slot in self.slots)
+
 
 def compile_commands(commands: CommandSet) -> "Automaton":
     """Return the automaton of a command set, in which {duration}, {clock} and {color} are known.
@@ -113,7 +118,7 @@ class Automaton:
             parse = self._read(template, labels, words)
             if parse is not None and (parse.meaning not in best or parse.order < best[parse.meaning].order):
                 best[parse.meaning] = parse
-        return tuple(sorted(best.values(), key=lambda parse: (-_explained(parse), parse.order)))
+        return tuple(sorted(best.values(), key=lambda parse: (-parse.explains, parse.order)))
 
     def generate(self, random_: random.Random) -> tuple[str, ...]:
         """Return a sentence by a random walk; every state's ways on are equally likely. Raise SettingsError if empty."""
@@ -199,9 +204,3 @@ def _runs(labels: Sequence[int], words: Sequence[str]) -> list[tuple[int, list[s
                 runs.append((label, [word]))
         previous = label
     return runs
-
-
-def _explained(parse: Parse) -> int:
-    return sum(len(slot.text.split()) for slot in parse.slots)
-
-

@@ -1,0 +1,66 @@
+"""Sound files to frames: any rate, width and number of channels that libsndfile reads, in bounded memory."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from edgeagent.errors import SoundError
+from edgeagent.messages import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, Frame
+
+BLOCK_SAMPLES = 16_384
+LEAST_RATE_HZ, MOST_RATE_HZ = 4_000, 384_000
+
+
+def frames_of(path: Path) -> Iterator[Frame]:
+    """Yield the file's sound as frames, resampled to 16 kHz and mixed to one channel; the last is filled with zeros.
+
+    Raise SoundError if it is no sound file, is empty, or ends in the middle.
+    """
+    rest = b""
+    for block in _blocks(path):
+        pcm = rest + (np.clip(block, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+        whole = len(pcm) - len(pcm) % FRAME_BYTES
+        for start in range(0, whole, FRAME_BYTES):
+            yield pcm[start : start + FRAME_BYTES]
+        rest = pcm[whole:]
+    if rest:
+        yield rest.ljust(FRAME_BYTES, b"\0")
+
+
+def _blocks(path: Path) -> Iterator[np.ndarray]:
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.frames == 0:
+                raise SoundError(f"{path}: holds no sound", remedy="Give a file with at least one sample.")
+            if not LEAST_RATE_HZ <= file.samplerate <= MOST_RATE_HZ:
+                raise SoundError(f"{path}: a sample rate of {file.samplerate} Hz is not usable")
+            resample = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
+            read = 0
+            for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
+                read += len(block)
+                yield resample.resample_chunk(block.mean(axis=1), last=False)
+            yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
+            if read < file.frames:
+                raise SoundError(f"{path}: ends after {read} of {file.frames} samples", remedy="Copy the file again.")
+    except soundfile.LibsndfileError as error:
+        raise SoundError(f"{path}: {error.error_string}", remedy="Give a WAV, FLAC, OGG or MP3 file.") from error
+    except OSError as error:
+        raise SoundError(f"{path}: {error.strerror or error}", remedy="Name a readable sound file.") from error
+
+
+def paced(
+    frames: Iterable[Frame],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Frame]:
+    """Yield each frame when a microphone would have it: at the end of its 32 ms."""
+    began = clock()
+    for number, frame in enumerate(frames, start=1):
+        wait_s = began + number * FRAME_S - clock()
+        if wait_s > 0:
+            sleep(wait_s)
+        yield frame
