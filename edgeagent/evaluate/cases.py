@@ -1,0 +1,91 @@
+"""A folder of sound files with labels.json to the cases of a spoken test set."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeagent.errors import SettingsError
+from edgeagent.grammar.automaton import Automaton
+from edgeagent.grammar.spoken import spell_out
+from edgeagent.messages import Command, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """An intent with the slots that must have been said."""
+
+    intent: str
+    slots: tuple[tuple[str, Value], ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as labels.json has it."""
+        return {"intent": self.intent, "slots": dict(self.slots)}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One sound file and what must come of it; None: nothing may be done."""
+
+    path: Path
+    expected: Meaning | None
+
+
+def meaning_of(command: Command) -> Meaning:
+    """Return the command's meaning in a form that can be compared: slots that templates fix silently are left out."""
+    return Meaning(command.intent, _slots({slot.name: slot.value for slot in command.slots if slot.text}))
+
+
+def load_cases(folder: Path, automaton: Automaton) -> tuple[Case, ...]:
+    """Read labels.json: per file `{"intent", "slots"}`, intent null for "must be rejected"; or `{"said"}`.
+
+    With `said`, the grammar's reading of that text is expected, null again means rejection. Raise SettingsError naming
+    the file and the entry if something is wrong.
+    """
+    path = folder / "labels.json"
+    try:
+        labels = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}", remedy="The folder needs a labels.json.") from error
+    except ValueError as error:
+        raise SettingsError(f"{path}: not JSON: {error}", remedy="Mend the line that is named.") from error
+    if not isinstance(labels, dict) or not labels:
+        raise SettingsError(f"{path}: expected an object of file names", remedy='{"a.flac": {"intent": null}}')
+    return tuple(_case(folder, name, label, automaton) for name, label in sorted(labels.items()))
+
+
+def _case(folder: Path, name: str, label: object, automaton: Automaton) -> Case:
+    where = f"{folder / 'labels.json'}: {name}"
+    if not (folder / name).is_file():
+        raise SettingsError(f"{where}: there is no such file in {folder}")
+    if not isinstance(label, dict) or not ("intent" in label or "said" in label):
+        raise SettingsError(f'{where}: expected {{"intent": …, "slots": …}} or {{"said": …}}, found {label!r:.80}')
+    if "intent" not in label:
+        return Case(folder / name, _reading(label["said"], automaton))
+    if label["intent"] is None:
+        return Case(folder / name, None)
+    slots = label.get("slots") or {}
+    if not isinstance(label["intent"], str) or not isinstance(slots, dict):
+        raise SettingsError(f"{where}: expected a name in `intent` and an object in `slots`, found {label!r:.80}")
+    return Case(folder / name, Meaning(label["intent"], _slots(slots)))
+
+
+def _reading(said: str | None, automaton: Automaton) -> Meaning | None:
+    if said is None:
+        return None
+    parses = automaton.parse(spell_out(said))
+    if not parses:
+        return Meaning("?", (("said", said),))  # the grammar lacks it: no interpretation can be right
+    return Meaning(parses[0].intent, _slots({slot.name: slot.value for slot in parses[0].slots if slot.text}))
+
+
+def _slots(slots: dict[str, Any]) -> tuple[tuple[str, Value], ...]:
+    """Sort, and compare numbers as numbers: "21", 21 and 21.0 are the same."""
+    return tuple(sorted((name, _comparable(value)) for name, value in slots.items()))
+
+
+def _comparable(value: object) -> Value:
+    try:
+        return float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError):
+        return str(value).lower()
