@@ -1,6 +1,6 @@
 """The nouns that flow through edgeagent, frozen: what one stage hands to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -225,3 +225,17 @@ class Answer:
     utterance: str
     text: str
     is_trouble: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An order as it went out on the bus (or, in a dry run, as it would have)."""
+
+    action: Action
+    message: Message
+
+
+Step = Transcript | Command | Question | Rejection | Published | Outcome | Answer
+"""What a reporter is told of, in the order in which it happens."""
+
+Report = Callable[[Step], None]

@@ -3,20 +3,45 @@
 perceive() runs on the listening thread and never touches asyncio; obey() runs in the event loop.
 """
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
+from edgeagent.act.acknowledgements import Expectations
+from edgeagent.act.devices import Devices
+from edgeagent.act.dialects.dialect import Order
+from edgeagent.act.dialogue import Dialogue
+from edgeagent.act.perform import Link, perform
+from edgeagent.act.plan import Plan, Planned, TimerOrder, plan
+from edgeagent.act.timers import Timers
+from edgeagent.answer.sentences import of_outcomes, of_question, of_rejection
+from edgeagent.answer.voice import Voice
 from edgeagent.grammar.automaton import Automaton
 from edgeagent.hear.endpointing import IsSpeech, Utterance, utterances
 from edgeagent.hear.recognizer import Recognizer
-from edgeagent.messages import Frame, Interpretation, Transcript
-from edgeagent.settings import HearingSettings
+from edgeagent.messages import (
+    Action,
+    Answer,
+    Command,
+    Frame,
+    Interpretation,
+    Message,
+    Outcome,
+    Published,
+    Question,
+    Rejection,
+    Report,
+    Transcript,
+)
+from edgeagent.settings import ActingSettings, HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A final transcript and what it was taken for; `position_s` is how much of the source had been read by then."""
+    """A final transcript and what it was taken for."""
 
     transcript: Transcript
     interpretation: Interpretation
@@ -26,20 +51,17 @@ def perceive(
     frames: Iterable[Frame],
     is_speech: IsSpeech,
     recognizer: Recognizer,
-    current: Callable[[], Interpreter],
+    prepared: Callable[[], Interpreter],
     settings: HearingSettings,
-    report: Callable[[Transcript], None] = lambda _: None,
+    report: Report = lambda _: None,
 ) -> Iterator[Heard]:
-    """Yield what is said in the frames. `current` gives the interpreter to use from the next utterance on.
+    """Yield what is said in the frames.
 
-    `report` gets every partial transcript whose words differ from the one before.
+    `prepared` gives the interpreter for the next utterance, for whose grammar the recognizer is ready. `report` gets
+    every partial transcript whose words differ from the one before.
     """
-    interpreter = current()
     for utterance in utterances(frames, is_speech, settings):
-        latest = current()
-        if latest is not interpreter:
-            interpreter = latest
-            recognizer.use(interpreter.automaton.flat())
+        interpreter = prepared()
         said = ""
         for transcript in recognizer.transcribe(utterance):
             if transcript.is_final:
@@ -65,3 +87,88 @@ def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton,
     utterance.patience_s = settings.complete_s if is_complete else settings.could_go_on_s
     if partial.heard_s - partial.words[-1].end_s >= utterance.patience_s:
         utterance.end("complete" if is_complete else "silence")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What obeying needs: the devices, the link to them, what was asked before, the timers, the voices."""
+
+    devices: Devices
+    expectations: Expectations
+    link: Link
+    dialogue: Dialogue
+    timers: Timers
+    voices: tuple[Voice, ...]
+    settings: ActingSettings
+    here: str | None
+    report: Report
+    is_dry_run: bool = False
+
+
+async def obey(interpretation: Interpretation, around: Surroundings) -> tuple[Outcome, ...]:
+    """Do what was understood, or ask, or say why not. Return what came of every action."""
+    planned: Planned
+    if isinstance(interpretation, Command):
+        around.report(interpretation)
+        planned = _plan(interpretation, around)
+    else:
+        planned = interpretation
+    match planned:
+        case Plan():
+            return await _perform_all(planned, around)
+        case TimerOrder(command=command):
+            told = around.timers.obey(command, time.monotonic())
+            await _tell(told, around)
+        case _:
+            await _tell(planned, around)
+    return ()
+
+
+def _plan(command: Command, around: Surroundings) -> Planned:
+    def plan_alone(one: Command) -> Planned:
+        return plan(one, around.devices, around.here, lambda: datetime.now().astimezone())
+
+    return around.dialogue.next(command, plan_alone)
+
+
+async def _perform_all(planned: Plan, around: Surroundings) -> tuple[Outcome, ...]:
+    def published(action: Action, message: Message) -> None:
+        around.report(Published(action, message))
+
+    if around.is_dry_run:
+        for action in planned.actions:
+            entity = around.devices.entity(action.device.id)
+            order = entity.order(action.capability, action.value) if entity else None
+            for message in order.messages if isinstance(order, Order) else ():
+                published(action, message)
+        return ()
+    outcomes = await asyncio.gather(
+        *(
+            perform(action, around.devices, around.expectations, around.link, around.settings.deadline_s, published)
+            for action in planned.actions
+        )
+    )
+    for outcome in outcomes:
+        around.report(outcome)
+    await say(of_outcomes(planned.command.utterance, outcomes), around)
+    return tuple(outcomes)
+
+
+async def _tell(planned: Question | Rejection | Answer, around: Surroundings) -> None:
+    match planned:
+        case Question():
+            around.report(planned)
+            await say(of_question(planned), around)
+        case Rejection():
+            around.report(planned)
+            if (answer := of_rejection(planned)) is not None:
+                await say(answer, around)
+        case Answer():
+            await say(planned, around)
+
+
+async def say(answer: Answer, around: Surroundings) -> None:
+    """Tell the person, in every way there is."""
+    around.report(answer)
+    for voice in around.voices:
+        await voice.say(answer)

@@ -122,7 +122,8 @@ class Automaton:
 
     def generate(self, random_: random.Random) -> tuple[str, ...]:
         """Return a sentence by a random walk; every state's ways on are equally likely. Raise SettingsError if empty."""
-        state, said = START, []
+        state = START
+        said: list[str] = []
         while True:
             ways: list[str | None] = [*self._arcs[state]]
             if state in self._final:

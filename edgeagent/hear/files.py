@@ -64,3 +64,15 @@ def paced(
         if wait_s > 0:
             sleep(wait_s)
         yield frame
+
+
+def followed_by_silence(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
+    """Yield the frames, then `count` frames of silence."""
+    yield from frames
+    for _ in range(count):
+        yield bytes(FRAME_BYTES)
+
+
+def check(path: Path) -> None:
+    """Read the first block. Raise SoundError if this is no sound file."""
+    next(frames_of(path), None)

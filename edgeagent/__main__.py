@@ -1,0 +1,212 @@
+"""The command line: parse, load, run, exit code. Everything else is done elsewhere."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgeagent import __version__, logs
+from edgeagent.errors import EdgeAgentError
+from edgeagent.settings import AgentSettings, load
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+settings_app = typer.Typer(no_args_is_help=True, help="Look at settings.")
+evaluate_app = typer.Typer(no_args_is_help=True, help="Judge how well it hears and understands.")
+app.add_typer(settings_app, name="settings")
+app.add_typer(evaluate_app, name="evaluate")
+
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+INTERRUPTED = 130
+
+
+@app.callback()
+def _main(
+    context: typer.Context,
+    *,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    """Speak a command to a device, offline, and see it done."""
+    logs.set_up(is_verbose=verbose)
+    context.obj = debug
+
+
+@app.command()
+def run(
+    settings: SettingsFile = None,
+    wav: Annotated[list[Path] | None, typer.Option("--wav", help="Sound file instead of the microphone; repeat it.")] = None,
+    *,
+    fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible.")] = False,
+    json: Json = False,
+) -> None:
+    """Listen, understand, act: the daemon."""
+    from edgeagent.cli.run import listen_and_obey
+
+    _finish(listen_and_obey(_load(settings), wav or [], is_fast=fast, is_json=json))
+
+
+@app.command()
+def say(
+    sentences: Annotated[list[str], typer.Argument(help="One or more sentences; a later one may answer a question.")],
+    settings: SettingsFile = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, publish nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Do what a typed sentence asks for."""
+    from edgeagent.cli.say import say_all
+
+    _finish(say_all(_load(settings), sentences, is_dry_run=dry_run, is_json=json))
+
+
+@app.command()
+def devices(settings: SettingsFile = None, *, json: Json = False) -> None:
+    """Show the devices that were discovered, and what was left out."""
+    from edgeagent.cli.devices import show_devices
+
+    _finish(show_devices(_load(settings), is_json=json))
+
+
+@app.command()
+def doctor(settings: SettingsFile = None, *, json: Json = False) -> None:
+    """Look for what stands in the way, and say what to type."""
+    from edgeagent.cli.doctor import show_findings
+
+    _finish(show_findings(_load(settings), is_json=json))
+
+
+@app.command()
+def demo(
+    *,
+    json: Json = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not wait for the sound to pass.")] = False,
+) -> None:
+    """Speak recorded sentences to a virtual house, and see what it does."""
+    from edgeagent.demo.show import show
+
+    _finish(show(is_json=json, is_fast=fast))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@settings_app.command("check")
+def settings_check(file: Annotated[Path, typer.Argument(help="TOML file.")]) -> None:
+    """Tell whether a settings file is right, and every mistake with its line."""
+    load(file)
+    typer.echo(f"{file}: all right")
+
+
+@settings_app.command("show")
+def settings_show(
+    settings: SettingsFile = None,
+    *,
+    docs: Annotated[bool, typer.Option("--docs", help="With what every setting means.")] = False,
+) -> None:
+    """Print all settings as they are, secrets hidden."""
+    from edgeagent.cli.settings import as_toml
+
+    typer.echo(as_toml(_load(settings), with_docs=docs), nl=False)
+
+
+@evaluate_app.command("speech")
+def evaluate_speech(
+    folder: Annotated[Path, typer.Argument(help="Sound files and labels.json.")],
+    commands: Annotated[Path | None, typer.Option(help="Command set in place of the built-in one.")] = None,
+    devices_file: Annotated[Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")] = None,
+    noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
+    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise's offsets.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.")] = None,
+    settings: SettingsFile = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Play a labelled folder of sound files through the whole listening path."""
+    from edgeagent.evaluate.command import Order, evaluate
+
+    order = Order(folder, commands, devices_file, noise, snr, seed, plot)
+    raise typer.Exit(evaluate(_load(settings), order, is_json=json))
+
+
+def _load(file: Path | None) -> AgentSettings:
+    return AgentSettings() if file is None else load(file)
+
+
+def _finish(work: Coroutine[Any, Any, int]) -> None:
+    """Run to the end or to a signal, and exit. A thread that cannot be ended does not hold the program up."""
+    code = asyncio.run(_until_signal(work))
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)
+
+
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Return the work's exit code; SIGTERM ends it in order with 0, Ctrl-C with 130."""
+    task = asyncio.ensure_future(work)
+    ended_by: list[int] = []
+
+    def end(code: int) -> Callable[[], None]:
+        def stop() -> None:
+            ended_by.append(code)
+            task.cancel()
+
+        return stop
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end(0))
+    loop.add_signal_handler(signal.SIGINT, end(INTERRUPTED))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not ended_by:
+            raise
+        return ended_by[0]
+
+
+def main() -> None:
+    """Run the command line; an error that somebody can mend is two lines, not a traceback."""
+    try:
+        app()
+    except BaseExceptionGroup as group:
+        matching, other = group.split(EdgeAgentError)
+        if "--debug" in sys.argv or other is not None or matching is None:
+            raise
+        _complain(_first(matching))
+    except EdgeAgentError as error:
+        if "--debug" in sys.argv:
+            raise
+        _complain(error)
+
+
+def _first(group: BaseExceptionGroup[EdgeAgentError]) -> EdgeAgentError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, EdgeAgentError)  # noqa: S101  # the split left nothing else
+    return error
+
+
+def _complain(error: EdgeAgentError) -> None:
+    typer.echo(f"error: {error}", err=True)
+    if error.remedy:
+        typer.echo(f"  try: {error.remedy}", err=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What was asked and is still open: confirmations and "which one?", with an expiry. Pure; time comes in.
+
+The rules:
+1. a guarded plan becomes a question; only a plain confirmation within the time carries it out, and only once;
+2. "which one?" is answered by an area or a name that was offered; what comes of it may have to be confirmed in turn;
+3. any other command, and "never mind", drop the open question: nothing is done for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from edgeagent.act.plan import Plan, Planned, narrowed
+from edgeagent.act.safety import worst
+from edgeagent.messages import Action, Answer, Command, Question, Rejection, Slot, Value
+from edgeagent.settings import ActingSettings
+
+Planner = Callable[[Command], Planned]
+
+_VERBS = {
+    "power": {"on": "switch on", "off": "switch off"},
+    "lock": {"locked": "lock", "unlocked": "unlock"},
+    "opening": {"open": "open", "closed": "close", "stopped": "stop"},
+    "run": {"running": "start", "stopped": "stop"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    question: Question
+    command: Command
+    actions: tuple[Action, ...]
+    expires_s: float
+
+
+class Dialogue:
+    """The one question that may be open."""
+
+    def __init__(self, settings: ActingSettings, clock: Callable[[], float]) -> None:
+        """Start with nothing open. `clock` gives seconds that only go forward."""
+        self._settings = settings
+        self._clock = clock
+        self._pending: _Pending | None = None
+
+    def next(self, command: Command, plan: Planner) -> Planned:
+        """Return what to do about a command, given what is open."""
+        pending, self._pending = self._pending, None
+        if pending is not None and self._clock() > pending.expires_s:
+            pending = None
+        match command.intent:
+            case "confirm":
+                return self._confirmed(command, pending)
+            case "deny":
+                return Answer(command.utterance, "All right." if pending else "There is nothing to cancel.")
+            case "choose":
+                return self._chosen(command, pending, plan)
+            case _:
+                return self._guarded(command, plan(command))
+
+    def _confirmed(self, command: Command, pending: _Pending | None) -> Planned:
+        if pending is None or pending.question.kind != "confirm":
+            return Rejection(command.utterance, "nothing-to-confirm", command.text, "no question is open")
+        actions = tuple(replace(action, utterance=command.utterance) for action in pending.actions)
+        return Plan(replace(pending.command, utterance=command.utterance), actions)
+
+    def _chosen(self, command: Command, pending: _Pending | None, plan: Planner) -> Planned:
+        answer = next((slot for slot in command.slots if slot.name in {"area", "name"}), None)
+        if pending is None or pending.question.kind != "which" or answer is None:
+            return Rejection(command.utterance, "nothing-to-confirm", command.text, "no question is open")
+        if _spoken(answer.value) not in {_spoken(choice) for choice in pending.question.choices}:
+            self._pending = pending
+            return Rejection(command.utterance, "no-such-device", command.text, pending.question.prompt)
+        narrower = narrowed(pending.command, Slot(answer.name, answer.value, answer.text))
+        return self._guarded(pending.command, plan(replace(narrower, utterance=command.utterance)))
+
+    def _guarded(self, command: Command, planned: Planned) -> Planned:
+        if isinstance(planned, Question):
+            return self._ask(planned, command, ())
+        if not isinstance(planned, Plan) or command.intent == "emergency_stop":
+            return planned
+        risk = worst(planned.actions, self._settings)
+        if risk == "never":
+            return Rejection(planned.command.utterance, "not-by-voice", command.text, "its owner has ruled that out")
+        if risk == "free":
+            return planned
+        prompt = f"Shall I {_in_words(planned.actions)}? Say yes or no."
+        question = Question(planned.command.utterance, "confirm", prompt, ("yes", "no"))
+        return self._ask(question, planned.command, planned.actions)
+
+    def _ask(self, question: Question, command: Command, actions: tuple[Action, ...]) -> Question:
+        self._pending = _Pending(question, command, actions, self._clock() + self._settings.confirm_within_s)
+        return question
+
+
+def _in_words(actions: tuple[Action, ...]) -> str:
+    first = actions[0]
+    names = " and ".join(f"the {action.device.name}" for action in actions[:3])
+    verb = _VERBS.get(first.capability, {}).get(str(first.value))
+    if verb is not None:
+        return f"{verb} {names}"
+    value = f"{first.value:g}" if isinstance(first.value, float) else first.value
+    return f"set {names} to {value} {first.device.units.get(first.capability, '')}".rstrip()
+
+
+def _spoken(value: Value) -> str:
+    return str(value).casefold()

@@ -1,0 +1,67 @@
+"""One action to its outcome: publish the order, wait until the device's own state bears it out, or say why it does not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from edgeagent.act.acknowledgements import Expectations
+from edgeagent.act.devices import Devices
+from edgeagent.act.dialects.dialect import Refused
+from edgeagent.errors import BusError
+from edgeagent.messages import Action, Message, Outcome, Value
+
+
+class Link(Protocol):
+    """What performing needs of the bus."""
+
+    async def order(self, message: Message) -> None:
+        """Publish now or raise BusError: an order is never queued for later."""
+        ...
+
+
+async def perform(
+    action: Action,
+    devices: Devices,
+    expectations: Expectations,
+    link: Link,
+    deadline_s: float,
+    published: Callable[[Action, Message], None],
+) -> Outcome:
+    """Carry out an action. It is done when the device reports the value, at the latest after `deadline_s`."""
+    began = time.monotonic()
+    device, capability = action.device, action.capability
+
+    def outcome(reason: str = "") -> Outcome:
+        return Outcome(action, "failed" if reason else "done", time.monotonic() - began, reason)
+
+    entity = devices.entity(device.id)
+    if entity is None:
+        return outcome("is not there any more")
+    if not devices.is_available(device.id):
+        return outcome("is offline")
+    order = entity.order(capability, action.value)
+    if isinstance(order, Refused):
+        return outcome(order.detail)
+    with expectations.expect(device.id, capability, action.value if order.reaches is None else order.reaches) as answer:
+        try:
+            for message in order.messages:
+                await link.order(message)
+                published(action, message)
+        except BusError as error:
+            return outcome(str(error))
+        if order.reaches is None:
+            return outcome()
+        try:
+            async with asyncio.timeout(deadline_s):
+                await answer
+        except TimeoutError:
+            return outcome(_excuse(devices.values(device.id).get(capability), deadline_s))
+    return outcome()
+
+
+def _excuse(seen: Value | None, deadline_s: float) -> str:
+    if seen is None:
+        return f"did not answer within {deadline_s:g} s"
+    value = f"{seen:g}" if isinstance(seen, float) else seen
+    return f"still says {value} after {deadline_s:g} s"

@@ -1,0 +1,282 @@
+"""Lifetimes: opens everything, runs everything in one TaskGroup, ends everything in reverse."""
+
+import asyncio
+import logging
+import threading
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from edgeagent import health, topics
+from edgeagent.act.acknowledgements import Expectations
+from edgeagent.act.devices import Devices
+from edgeagent.act.dialects.homeassistant import HomeAssistant
+from edgeagent.act.dialogue import Dialogue
+from edgeagent.act.remembered import RememberedOrders
+from edgeagent.act.timers import Timers, spoken_length
+from edgeagent.act.vocabulary import lists_of
+from edgeagent.answer.voice import Voice
+from edgeagent.broker import embedded_broker
+from edgeagent.bus import connect
+from edgeagent.errors import BusError, EdgeAgentError
+from edgeagent.grammar import commands
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.inbox import Received
+from edgeagent.link import Bus
+from edgeagent.listening import Listening
+from edgeagent.messages import Answer, Frame, Interpretation, Message, Outcome, Rejection, Report, Step
+from edgeagent.pipeline import Heard, Surroundings, obey, say
+from edgeagent.reports import Reports
+from edgeagent.settings import AgentSettings, BrokerSettings
+from edgeagent.threads import running
+from edgeagent.understand.interpret import Interpreter
+from edgeagent.understand.text import typed
+
+log = logging.getLogger(__name__)
+
+Source = Callable[[threading.Event], Iterable[Frame]]
+"""Gives frames until the event is set."""
+
+QUIET_S = 0.3
+"""Announcements come in a burst: when none has come for this long, the names are compiled."""
+SETTLE_MOST_S = 3.0
+"""After this long, what has been announced by then must do."""
+WAITING_ORDERS = 4
+WAITING_EVENTS = 100
+"""Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the user of an agent chooses: who is told of every step, and who speaks the answers.
+
+    While `deaf` is set, nothing is heard: a voice sets it while it speaks.
+    """
+
+    report: Report
+    voices: tuple[Voice, ...] = ()
+    deaf: threading.Event = field(default_factory=threading.Event)
+    is_dry_run: bool = False
+
+
+class Agent:
+    """The obeying side, kept up to date from the bus: devices, names, grammar, what was asked and is expected."""
+
+    def __init__(self, settings: AgentSettings, bus: Bus, parts: Parts, reports: Reports | None) -> None:
+        """Start with no device. Without `reports` it tells the fleet nothing and takes no orders from the bus.
+
+        Raise SettingsError if a command file is wrong.
+        """
+        self.settings = settings
+        self.bus = bus
+        self.devices = Devices([HomeAssistant(settings.broker.discovery_prefix)], most=settings.acting.max_devices)
+        self._own = [commands.load(path.expanduser()) for path in settings.acting.command_files]
+        self.interpreter = self._compile()
+        self._compiled = self.devices.version
+        self._changed = asyncio.Event()
+        self._reports = reports
+        self._parts = parts
+        self._remembered = RememberedOrders(settings.device.state_dir.expanduser() / "orders.json")
+        self._orders: asyncio.Queue[topics.Say] = asyncio.Queue(WAITING_ORDERS)
+        self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
+        self._typed = 0
+        self._around = Surroundings(
+            self.devices,
+            Expectations(),
+            bus,
+            Dialogue(settings.acting, time.monotonic),
+            Timers(),
+            parts.voices,
+            settings.acting,
+            settings.device.area,
+            self._tell,
+            is_dry_run=parts.is_dry_run,
+        )
+
+    async def observe(self) -> None:
+        """Apply what comes from the bus, for ever."""
+        self.bus.subscribe(*self.devices.filters)
+        if self._reports is not None:
+            self.bus.subscribe(self._reports.address.orders)
+        async for received in self.bus.received():
+            if self._reports is not None and topics.matches(self._reports.address.orders, received.topic):
+                await self._take_order(received, self._reports.address)
+                continue
+            version = self.devices.version
+            for observation in self.devices.receive(received.topic, received.payload, time.monotonic()):
+                self._around.expectations.observe(observation)
+            received.acknowledge()
+            if self.devices.version != version:
+                self.bus.subscribe(*self.devices.topics)
+                self._changed.set()
+
+    async def keep_grammar(self) -> None:
+        """Compile the names anew a moment after they have changed, for ever."""
+        while True:
+            await self._changed.wait()
+            while self._changed.is_set():
+                self._changed.clear()
+                await asyncio.sleep(QUIET_S)
+            version = self.devices.version
+            try:
+                self.interpreter = await asyncio.to_thread(self._compile)
+            except EdgeAgentError as error:  # the grammar that was good goes on
+                log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
+            self._compiled = version
+            log.info("grammar compiled", extra={"devices": len(self.devices.all_devices())})
+
+    async def obey_orders(self) -> None:
+        """Do what orders from the bus say, one after the other, for ever."""
+        while True:
+            order = await self._orders.get()
+            await self.obey_text(order.text)
+
+    async def send_events(self) -> None:
+        """Hand reports to the bus, for ever."""
+        while True:
+            message = await self._events.get()
+            try:
+                await self.bus.publish(message)
+            except BusError as error:
+                log.warning("report cannot be sent", extra={"topic": message.topic, "problem": str(error)})
+
+    async def run_timers(self) -> None:
+        """Say which timers have run out, for ever."""
+        while True:
+            for timer in self._around.timers.due(time.monotonic()):
+                text = f"Your {spoken_length(timer.length_s)} timer is up."
+                await say(Answer(f"timer {timer.number}", text), self._around)
+            await asyncio.sleep(0.2)
+
+    async def settle(self) -> None:
+        """Wait until the devices that are there have announced themselves and can be understood."""
+        began = quiet_since = time.monotonic()
+        version = self.devices.version
+        while (now := time.monotonic()) - began < SETTLE_MOST_S:
+            if self.devices.version != version:
+                quiet_since, version = now, self.devices.version
+            if self.bus.is_connected and now - quiet_since > 2 * QUIET_S and self._compiled == version:
+                return
+            await asyncio.sleep(QUIET_S / 8)
+
+    async def obey(self, interpretation: Interpretation) -> tuple[Outcome, ...]:
+        """Do what was understood."""
+        return await obey(interpretation, self._around)
+
+    async def obey_text(self, text: str) -> tuple[Outcome, ...]:
+        """Do what a typed sentence asks for."""
+        self._typed += 1
+        transcript = typed(f"t{self._typed}", text)
+        self._tell(transcript)
+        return await self.obey(self.interpreter.interpret(transcript))
+
+    async def hear(self, listening: Listening, source: Source) -> None:
+        """Listen to a source to its end, and do what is said; one utterance after the other."""
+
+        def too_busy(heard: Heard) -> None:
+            self._tell(Rejection(heard.transcript.utterance, "busy", heard.transcript.text))
+
+        def produce(stop: threading.Event) -> Iterator[Heard]:
+            return listening.hear(source(stop), self._parts.report)
+
+        async with running(produce, name="listen", overflow=too_busy) as all_heard:
+            async for heard in all_heard:
+                self._tell(heard.transcript)
+                await self.obey(heard.interpretation)
+
+    async def _take_order(self, received: Received, address: topics.Address) -> None:
+        """Accept an order from the bus: once, and only if it is fresh; it is remembered before it is acknowledged."""
+        order = topics.order(address, received.topic, received.payload, retained=received.retained, now_s=time.time())
+        if isinstance(order, topics.Refusal):
+            log.warning("order refused", extra={"reason": order.reason, "detail": order.detail})
+        elif self._orders.full():
+            log.warning("order refused", extra={"reason": "busy", "order": order.id})
+        elif await asyncio.to_thread(self._remembered.is_new, order.id):
+            self._orders.put_nowait(order)
+        else:
+            log.info("order came again", extra={"order": order.id})
+        received.acknowledge()
+
+    def _compile(self) -> Interpreter:
+        built_in = commands.built_in(self.settings.acting.commands)
+        everything = commands.merge([built_in, *self._own]).with_names(lists_of(self.devices.names()))
+        return Interpreter(compile_commands(everything), unsure_below=self.settings.hearing.unsure_below)
+
+    def _tell(self, step: Step) -> None:
+        self._parts.report(step)
+        message = None if self._reports is None else self._reports.event(step)
+        if message is not None and not self._events.full():
+            self._events.put_nowait(message)
+
+
+@asynccontextmanager
+async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None = None) -> AsyncIterator[Agent]:
+    """Open the agent's obeying side while the block runs: bus, devices, grammar. It need not be connected yet.
+
+    With `reports` it is the device itself on the bus; without, an onlooker under a name of its own whose session is
+    not kept. Raise EdgeAgentError if the settings can never work.
+    """
+    if reports is None:
+        onlooker = settings.broker.model_copy(update={"session_expiry_s": 0})
+        link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
+    else:
+        link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
+    async with link as bus, asyncio.TaskGroup() as tasks:
+        agent = Agent(settings, bus, parts, reports)
+        duties = {
+            "observe": agent.observe(),
+            "keep grammar": agent.keep_grammar(),
+            "obey orders": agent.obey_orders(),
+            "send events": agent.send_events(),
+            "timers": agent.run_timers(),
+        }
+        started = [tasks.create_task(duty, name=name) for name, duty in duties.items()]
+        try:
+            yield agent
+        finally:
+            for task in started:
+                task.cancel()
+        if reports is not None:
+            await bus.publish(reports.state(online=False, reason="stopped"))
+
+
+async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
+    """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet."""
+    settings.device.state_dir.expanduser().mkdir(parents=True, exist_ok=True)
+    async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
+        listening, _ = await asyncio.gather(
+            asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter, parts.deaf), agent.settle()
+        )
+        watchdog = asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog")
+        try:
+            health.notify("READY=1")
+            log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
+            await agent.hear(listening, listening_source)
+        finally:
+            watchdog.cancel()
+
+
+@asynccontextmanager
+async def reachable_broker(settings: AgentSettings) -> AsyncIterator[AgentSettings]:
+    """Give settings whose broker has a host: our own broker, started for the block, where none is named."""
+    if settings.broker.host is not None:
+        yield settings
+        return
+    own = settings.broker
+    async with embedded_broker(own.embedded_host, own.embedded_port) as port:
+        log.info("own broker", extra={"host": own.embedded_host, "port": port})
+        yield with_broker(settings, "127.0.0.1", port)
+
+
+def with_broker(settings: AgentSettings, host: str, port: int) -> AgentSettings:
+    """Return the settings with another broker."""
+    broker: BrokerSettings = settings.broker.model_copy(update={"host": host, "port": port})
+    return settings.model_copy(update={"broker": broker})
+
+
+def running_broker(settings: AgentSettings) -> AgentSettings:
+    """Return settings that reach the broker that is running, the daemon's own where none is named."""
+    own = settings.broker
+    return settings if own.host is not None else with_broker(settings, "127.0.0.1", own.embedded_port)

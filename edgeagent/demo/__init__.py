@@ -1,0 +1,1 @@
+"""The main job on recorded sentences, in a virtual house."""

@@ -1,0 +1,113 @@
+"""What stands in the way, and what to type: one finding per thing that edgeagent needs."""
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from edgeagent.errors import EdgeAgentError
+from edgeagent.hear import microphone
+from edgeagent.settings import AgentSettings
+
+LEAST_FREE_BYTES = 64 << 20
+"""State, logs and a model update need room; below this, writes start to fail in the middle."""
+BUILT = datetime(2026, 11, 1, tzinfo=UTC)
+"""No clock that is right shows an earlier time than when this was written."""
+_SOUND_FOLDER = Path("/dev/snd")
+_MODEL_FILES = ("en-us/en-us/mdef", "en-us/en-us/means", "en-us/cmudict-en-us.dict")
+
+Verdict = Literal["ok", "warning", "failure"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what was found, and what to type where it is not well."""
+
+    subject: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[str]]) -> tuple[Finding, ...]:
+    """Look at everything. `reach_broker` connects and tells how, or raises EdgeAgentError."""
+    return (
+        *_microphone(settings),
+        *_permissions(settings.device.state_dir.expanduser()),
+        await _broker(reach_broker),
+        _models(),
+        _clock(datetime.now(UTC)),
+        _disk(settings.device.state_dir.expanduser()),
+        _voice(settings),
+    )
+
+
+def _microphone(settings: AgentSettings) -> Iterator[Finding]:
+    try:
+        names = microphone.devices()
+        microphone.check(settings.microphone)
+    except EdgeAgentError as error:
+        remedy = error.remedy
+        if _SOUND_FOLDER.is_dir() and not os.access(_SOUND_FOLDER / "controlC0", os.R_OK | os.W_OK):
+            remedy = "sudo usermod -aG audio $USER   # then log in again"
+        yield Finding("microphone", "failure", str(error), remedy)
+        return
+    yield Finding("microphone", "ok", f"opens; can record: {', '.join(names)}")
+
+
+def _permissions(state: Path) -> Iterator[Finding]:
+    existing = next(folder for folder in (state, *state.parents) if folder.exists())
+    if os.access(existing, os.W_OK | os.X_OK):
+        yield Finding("permissions", "ok", f"{state} can be written")
+    else:
+        yield Finding(
+            "permissions", "failure", f"{existing} cannot be written", f'sudo install -d -o "$USER" {state}'
+        )
+
+
+async def _broker(reach_broker: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding("broker", "ok", await reach_broker())
+    except EdgeAgentError as error:
+        return Finding("broker", "failure", str(error), error.remedy)
+
+
+def _models() -> Finding:
+    spec = find_spec("pocketsphinx")  # looked for, not imported
+    folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin is not None else None
+    missing = [name for name in _MODEL_FILES if folder is None or not (folder / name).is_file()]
+    if missing:
+        found = f"the embedded recognizer lacks {', '.join(missing)}"
+        return Finding("models", "failure", found, "pip install --force-reinstall pocketsphinx")
+    return Finding("models", "ok", "the embedded recognizer's model is there")
+
+
+def _clock(now: datetime) -> Finding:
+    if now < BUILT:
+        return Finding("clock", "failure", f"it shows {now:%Y-%m-%d %H:%M} UTC", "sudo timedatectl set-ntp true")
+    is_synchronised = Path("/run/systemd/timesync/synchronized").exists() or Path("/var/lib/chrony/drift").exists()
+    if not is_synchronised:
+        found = f"{now:%Y-%m-%d %H:%M} UTC, plausible, but nothing says that it is synchronised"
+        return Finding("clock", "warning", found, "sudo timedatectl set-ntp true")
+    return Finding("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC, synchronised")
+
+
+def _disk(state: Path) -> Finding:
+    existing = next(folder for folder in (state, *state.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free
+    found = f"{free / (1 << 20):,.0f} MiB free at {existing}"
+    if free < LEAST_FREE_BYTES:
+        return Finding("disk", "failure", found, f"du -xh -d1 {existing} | sort -h   # and remove what is not needed")
+    return Finding("disk", "ok", found)
+
+
+def _voice(settings: AgentSettings) -> Finding:
+    if settings.answering.speech == "off":
+        return Finding("voice", "ok", "answers are printed: [answering] speech is off")
+    if shutil.which("espeak-ng") is None:
+        return Finding("voice", "warning", "answers are printed only", "sudo apt-get install espeak-ng")
+    return Finding("voice", "ok", "espeak-ng speaks the answers")

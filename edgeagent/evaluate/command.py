@@ -1,0 +1,106 @@
+"""`edgeagent evaluate speech`: load, play, print."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from edgeagent.errors import EdgeAgentError
+from edgeagent.evaluate.cases import load_cases
+from edgeagent.evaluate.household import names_of
+from edgeagent.evaluate.noise import load_noise
+from edgeagent.evaluate.speech import Listener, Result, judge, summary
+from edgeagent.grammar import commands
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
+from edgeagent.hear.pronounce import Pronunciations
+from edgeagent.settings import AgentSettings
+from edgeagent.understand.interpret import Interpreter
+
+SHOWN_FAILURES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be evaluated, as the command line says it."""
+
+    folder: Path
+    commands: Path | None
+    devices: Path | None
+    noise: Path | None
+    snr_db: float
+    seed: int
+    plot: Path | None
+
+
+def evaluate(settings: AgentSettings, order: Order, *, is_json: bool) -> int:
+    """Play the folder's files and print the figures; return 0 however good they are."""
+    draw = _drawing() if order.plot else None
+    listener = _listener(settings, order)
+    cases = load_cases(order.folder, listener.interpreter.automaton)
+    console = Console(stderr=True)
+    shown = track(cases, description="listening", console=console, disable=not console.is_terminal)
+    results = [judge(case, listener) for case in shown]
+    figures = summary(results)
+    if draw is not None and order.plot is not None:
+        draw(results, str(order.folder), order.plot)
+    if is_json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+    else:
+        _print(figures, Console(highlight=False))
+    return 0
+
+
+def _listener(settings: AgentSettings, order: Order) -> Listener:
+    chosen = commands.load(order.commands) if order.commands else commands.built_in(settings.acting.commands)
+    if order.devices or not order.commands:
+        chosen = chosen.with_names(names_of(order.devices))
+    automaton = compile_commands(chosen)
+    return Listener(
+        PocketsphinxRecognizer(automaton.flat(), Pronunciations()),
+        Interpreter(automaton, unsure_below=settings.hearing.unsure_below),
+        lambda: speech_detector(settings.hearing.vad_mode),
+        settings.hearing,
+        load_noise(order.noise, order.snr_db, order.seed) if order.noise else None,
+    )
+
+
+def _drawing() -> Callable[[Sequence[Result], str, Path], None]:
+    try:
+        from edgeagent.evaluate.figures import draw  # noqa: PLC0415  # matplotlib is in an extra
+    except ImportError as error:
+        raise EdgeAgentError(f"no figures: {error}", remedy="pip install 'edgeagent[evaluate]'") from error
+    return draw
+
+
+def _print(figures: Mapping[str, Any], console: Console) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    times = figures["time_to_decision_ms"]
+    rows = {
+        "right": f"{figures['right']} of {figures['n']} ({figures['accuracy']:.1%})",
+        "wrong": f"{figures['wrong']} (something else would have been done)",
+        "rejected": f"{figures['rejected']} (nothing would have been done)",
+        "time to decision": f"median {times['p50']} ms, 95 % within {times['p95']} ms of the last word's end",
+        "ended by": ", ".join(f"{name} {count}" for name, count in figures["ended_by"].items()),
+        "real-time factor": f"{figures['rtf']:.3f}",
+    }
+    for name, text in rows.items():
+        table.add_row(name, text, style="bold" if name == "right" else "")
+    console.print(table)
+    for failure in figures["failures"][:SHOWN_FAILURES]:
+        expected = "nothing" if failure["expected"] is None else _short(failure["expected"])
+        got = "; ".join(_short(one) for one in failure["got"] or ()) or "nothing"
+        console.print(f"\n{failure['file']}\n  expected {expected}\n  got      {got}\n  heard    {failure['heard']}", markup=False)
+    left = len(figures["failures"]) - SHOWN_FAILURES
+    if left > 0:
+        console.print(f"\n… and {left} more; --json has them all")
+
+
+def _short(meaning: Mapping[str, Any]) -> str:
+    return f"{meaning['intent']} " + " ".join(f"{name}={value}" for name, value in meaning["slots"].items())

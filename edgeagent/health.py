@@ -1,0 +1,36 @@
+"""What systemd is told: ready, and alive as long as both the event loop and the listening thread are."""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+LISTENING_WITHIN_S = 10.0
+"""A thread that listens handles thirty frames a second; even decoding a long utterance takes less than this."""
+
+
+def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Send a line like READY=1 to systemd. Return False where nobody supervises us (sd_notify(3))."""
+    address = environment.get("NOTIFY_SOCKET")
+    if not address:
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.connect("\0" + address[1:] if address[0] == "@" else address)
+        out.sendall(state.encode())
+    return True
+
+
+async def feed_watchdog(listened_at: Callable[[], float], environment: Mapping[str, str] = os.environ) -> None:
+    """Feed systemd's watchdog while sound is being handled; return at once where there is none (WATCHDOG_USEC).
+
+    `listened_at` is when the listening thread last asked for sound, on the monotonic clock.
+    """
+    limit = environment.get("WATCHDOG_USEC", "")
+    if not limit.isdigit():
+        return
+    every_s = int(limit) / 1e6 / 3
+    while True:
+        if time.monotonic() - listened_at() < LISTENING_WITHIN_S:
+            notify("WATCHDOG=1", environment)
+        await asyncio.sleep(every_s)

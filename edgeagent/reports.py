@@ -1,0 +1,44 @@
+"""What this device tells its fleet: that it is there, and what it was asked and did; never what was said or heard."""
+
+import time
+import uuid
+from collections.abc import Callable
+
+from edgeagent import __version__, topics
+from edgeagent.messages import Command, Message, Outcome, Question, Rejection, Step
+from edgeagent.settings import DeviceSettings
+
+
+class Reports:
+    """Makes the messages of this run of the program; they are numbered."""
+
+    def __init__(self, settings: DeviceSettings, clock: Callable[[], float] = time.time) -> None:
+        """Give this run a name. `clock` gives seconds since 1970."""
+        self.address = topics.Address(settings.fleet, settings.id)
+        self._boot = uuid.uuid4().hex[:12]
+        self._sequence = 0
+        self._clock = clock
+
+    @property
+    def will(self) -> Message:
+        """Return what the broker says for us when we are gone without a goodbye."""
+        return topics.state(self.address, online=False, boot=self._boot, seq=0, reason="lost")
+
+    def greetings(self) -> tuple[Message, ...]:
+        """Return what is said first on every connection."""
+        birth = topics.Birth(self._boot, __version__, ("listen", "say"))
+        return topics.birth(self.address, birth), self.state(online=True)
+
+    def state(self, *, online: bool, reason: str = "") -> Message:
+        """Return whether we are there."""
+        return topics.state(self.address, online=online, boot=self._boot, seq=self._next(), reason=reason)
+
+    def event(self, step: Step) -> Message | None:
+        """Return the report of a step, or None for those that stay on the device."""
+        if not isinstance(step, Command | Rejection | Question | Outcome):
+            return None
+        return topics.event(self.address, step, boot=self._boot, seq=self._next(), at_s=self._clock())
+
+    def _next(self) -> int:
+        self._sequence += 1
+        return self._sequence
