@@ -1,0 +1,264 @@
+"""The registry: announcements and payloads to devices, what they were last seen to be, and what they are called.
+
+Rules:
+- bounded: beyond `most` devices an announcement is refused and counted, before it is read when nothing could fit (A75);
+- the first topic that announces an id keeps it; a second one is a conflict, shown and never obeyed (A76);
+- two devices of one name are both kept: whoever acts asks which (A72);
+- what a topic announces replaces what that topic announced before; values survive where a device keeps its topics;
+- `version` rises only when devices, names or areas change, never with a state.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from edgeagent.act import names
+from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Removal
+from edgeagent.act.names import LeftOut, Names
+from edgeagent.errors import DiscoveryError
+from edgeagent.messages import Capability, Device, Kind, Observation, Value
+
+MOST_REFUSALS = 200
+"""The latest refusals, and the latest of what has no voice, are kept to be shown; all are counted."""
+MOST_CONFLICTS = 200
+"""Further conflicts are refused like any other announcement."""
+LONGEST_SHOWN = 200
+"""Characters of a topic or reason that are kept."""
+
+Counted = Literal["announced", "removed", "refused", "left-out", "full", "conflict", "observed", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A device that claims an id which another topic announced before."""
+
+    device: Device
+    claimed_by: str
+    held_by: str
+
+
+@dataclass(slots=True)
+class _Known:
+    entity: Entity
+    values: dict[Capability, Value] = field(default_factory=dict)
+    reachable: Mapping[str, bool] = field(default_factory=dict)
+    available: bool | None = None
+    seen_s: float | None = None
+    has_fault: bool = False
+
+
+class Devices:
+    """All devices by id. Nothing here waits, connects or calls back."""
+
+    def __init__(self, dialects: Sequence[Dialect], *, most: int = 2000) -> None:
+        """Start empty; `most` devices at the most."""
+        self.version = 0
+        self.counts: Counter[Counted] = Counter()
+        self.refusals: deque[LeftOut] = deque(maxlen=MOST_REFUSALS)
+        self.left_out: deque[LeftOut] = deque(maxlen=MOST_REFUSALS)
+        self._dialects = tuple(dialects)
+        self._most = most
+        self._known: dict[str, _Known] = {}
+        self._by_source: dict[str, tuple[str, ...]] = {}
+        self._by_topic: dict[str, dict[str, None]] = {}
+        self._by_key: dict[str, dict[str, None]] = {}
+        self._conflicts: dict[tuple[str, str], Conflict] = {}
+        self._names: tuple[int, Names] | None = None
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return the topic filters of announcements."""
+        return tuple(name for dialect in self._dialects for name in dialect.filters)
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Return the topics on which the known devices tell their state; changes only with `version`."""
+        return frozenset(self._by_topic)
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Return the claims to ids that are taken."""
+        return tuple(self._conflicts.values())
+
+    def receive(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
+        """Apply a message from the bus, whatever it is; return what it told about devices."""
+        for dialect in self._dialects:
+            if any(matches(pattern, topic) for pattern in dialect.filters):
+                self._discover(dialect, topic, payload)
+                return ()
+        return self._observe(topic, payload, now_s)
+
+    def entity(self, device: str) -> Entity | None:
+        """Return how a device is spoken to."""
+        known = self._known.get(device)
+        return None if known is None else known.entity
+
+    def values(self, device: str) -> Mapping[Capability, Value]:
+        """Return the last values that the device told."""
+        known = self._known.get(device)
+        return MappingProxyType({} if known is None else known.values)
+
+    def is_available(self, device: str) -> bool:
+        """Tell whether the device is known and has not said that it is away."""
+        known = self._known.get(device)
+        return known is not None and known.available is not False
+
+    def seen_s(self, device: str) -> float | None:
+        """Return when the device last told something, on the clock of `receive`."""
+        known = self._known.get(device)
+        return None if known is None else known.seen_s
+
+    def all_devices(self) -> tuple[Device, ...]:
+        """Return every device, in the order of their announcement."""
+        return tuple(known.entity.device for known in self._known.values())
+
+    def named(self, name: str, area: str | None = None) -> tuple[Device, ...]:
+        """Return the devices that are called so, in that area if one is given."""
+        self._collect()
+        ids = self._by_key.get(names.key_of(name), {})
+        return _in_area((self._known[device].entity.device for device in ids), area)
+
+    def of_kind(self, kind: Kind, area: str | None = None) -> tuple[Device, ...]:
+        """Return the devices of that kind, in that area if one is given."""
+        return _in_area((device for device in self.all_devices() if device.kind == kind), area)
+
+    def names(self) -> Names:
+        """Return what can be said; made anew only when `version` has risen."""
+        return self._collect()
+
+    def _collect(self) -> Names:
+        if self._names is None or self._names[0] != self.version:
+            collected = names.collect(self.all_devices())
+            self._names = (self.version, collected)
+            self._by_key = {}
+            for name, ids in collected.devices.items():
+                self._by_key.setdefault(names.key_of(name), {}).update(dict.fromkeys(ids))
+        return self._names[1]
+
+    def _discover(self, dialect: Dialect, topic: str, payload: bytes) -> None:
+        if topic not in self._by_source and len(self._known) >= self._most:
+            if payload:
+                self._note("full", topic, f"there are {self._most} devices already: acting.max_devices")
+            return
+        try:
+            found = dialect.discover(topic, payload)
+        except DiscoveryError as error:
+            self._note("refused", topic, str(error))
+            return
+        match found:
+            case Removal():
+                self._replace(Announcement(found.topic, ()))
+            case Announcement():
+                self._replace(found)
+
+    def _replace(self, announcement: Announcement) -> None:
+        """Put what a topic announces now in the place of what it announced before."""
+        topic = announcement.topic
+        self._conflicts = {key: conflict for key, conflict in self._conflicts.items() if key[0] != topic}
+        for reason in announcement.left_out:
+            self._note("left-out", topic, reason)
+        wanted = {entity.device.id: entity for entity in announcement.entities}
+        before = self._by_source.pop(topic, ())
+        for gone in before:
+            if gone not in wanted:
+                self._remove(gone)
+        accepted = tuple(device for device, entity in wanted.items() if self._accept(device, entity))
+        if accepted:
+            self._by_source[topic] = accepted
+
+    def _accept(self, device: str, entity: Entity) -> bool:
+        known = self._known.get(device)
+        if known is None:
+            if len(self._known) >= self._most:
+                self._note("full", entity.source, f"there are {self._most} devices already: acting.max_devices")
+                return False
+            self._known[device] = _Known(entity)
+            self.counts["announced"] += 1
+            self.version += 1
+        elif known.entity.source != entity.source:
+            self._contest(entity, known.entity)
+            return False
+        else:
+            self._renew(known, entity)
+        for topic in entity.topics:
+            self._by_topic.setdefault(topic, {})[device] = None
+        return True
+
+    def _renew(self, known: _Known, entity: Entity) -> None:
+        """Take a repeated announcement; Home Assistant's devices repeat theirs at every restart."""
+        if known.entity.topics != entity.topics:
+            self._forget_topics(known.entity)
+            known.values, known.reachable, known.available = {}, {}, None
+        if known.entity.device != entity.device or known.entity.topics != entity.topics:
+            self.version += 1
+        known.entity = entity
+
+    def _contest(self, claimant: Entity, holder: Entity) -> None:
+        if len(self._conflicts) < MOST_CONFLICTS:
+            conflict = Conflict(claimant.device, _shown(claimant.source), _shown(holder.source))
+            self._conflicts[(claimant.source, claimant.device.id)] = conflict
+        self._note("conflict", claimant.source, f"claims {claimant.device.id}, which {holder.source} announced before")
+
+    def _remove(self, device: str) -> None:
+        self._forget_topics(self._known.pop(device).entity)
+        self.counts["removed"] += 1
+        self.version += 1
+
+    def _forget_topics(self, entity: Entity) -> None:
+        for topic in entity.topics:
+            speakers = self._by_topic[topic]
+            del speakers[entity.device.id]
+            if not speakers:
+                del self._by_topic[topic]
+
+    def _observe(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
+        observations: list[Observation] = []
+        for device in self._by_topic.get(topic, ()):
+            known = self._known[device]
+            seen = known.entity.observe(topic, payload, known.reachable)
+            known.reachable = seen.reachable
+            if seen.faults:
+                self.counts["unreadable"] += 1
+                if not known.has_fault:
+                    known.has_fault = True
+                    self._note("unreadable", topic, f"{known.entity.device.name}: {seen.faults[0]}", count=0)
+            if seen.observation.available is not None:
+                known.available = seen.observation.available
+            elif not seen.observation.values:
+                continue
+            known.values.update(seen.observation.values)
+            known.seen_s = now_s
+            self.counts["observed"] += 1
+            observations.append(seen.observation)
+        return tuple(observations)
+
+    def _note(self, what: Counted, topic: str, reason: str, *, count: int = 1) -> None:
+        self.counts[what] += count
+        notes = self.left_out if what == "left-out" else self.refusals
+        notes.append(LeftOut(_shown(topic), _shown(reason)))
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Tell whether a topic fits a filter (MQTT 5, 4.7)."""
+    wanted, given = pattern.split("/"), topic.split("/")
+    if topic.startswith("$") and wanted[0] in {"+", "#"}:
+        return False
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index >= len(given) or level not in {"+", given[index]}:
+            return False
+    return len(wanted) == len(given)
+
+
+def _in_area(devices: Iterable[Device], area: str | None) -> tuple[Device, ...]:
+    if area is None:
+        return tuple(devices)
+    wanted = names.key_of(area)
+    return tuple(device for device in devices if names.key_of(device.area or "") == wanted)
+
+
+def _shown(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:LONGEST_SHOWN])

@@ -1,0 +1,124 @@
+"""The readers and writers that dialects of text payloads are put together from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeagent.act.dialects.dialect import NOTHING, Reader, Values, Writer
+from edgeagent.act.dialects.templates import Template, decode
+from edgeagent.errors import DiscoveryError
+from edgeagent.messages import Capability, Kind, Message, Value
+
+UNKNOWN = frozenset({"", "None", "unknown", "unavailable"})
+"""What Home Assistant's devices say when they do not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What a component amounts to: its kind, and how each capability is read and written."""
+
+    kind: Kind
+    readers: tuple[Reader, ...] = ()
+    writers: tuple[Writer, ...] = ()
+    ranges: Mapping[Capability, tuple[float, float]] = field(default_factory=dict)
+    units: Mapping[Capability, str] = field(default_factory=dict)
+
+
+def text_reader(
+    topic: str | None,
+    template: Template | None,
+    meaning: Callable[[str], Values],
+    *capabilities: Capability,
+) -> tuple[Reader, ...]:
+    """Return the reader of a text payload, or none without a topic."""
+    if topic is None:
+        return ()
+
+    def read(payload: bytes) -> Values:
+        text = decode(payload).strip() if template is None else template.read(payload)
+        return NOTHING if text is None else meaning(text)
+
+    return (Reader(topic, capabilities, read),)
+
+
+def words_reader(
+    topic: str | None, template: Template | None, capability: Capability, words: Mapping[str, str]
+) -> tuple[Reader, ...]:
+    """Read one of the words; the mapping goes from payload to value."""
+    return text_reader(topic, template, lambda text: _word(capability, words, text), capability)
+
+
+def number_reader(
+    topic: str | None,
+    template: Template | None,
+    capability: Capability,
+    scale: Callable[[float], float] = lambda number: number,
+) -> tuple[Reader, ...]:
+    """Read a number; `scale` takes it from the device's scale to ours."""
+
+    def meaning(text: str) -> Values:
+        return NOTHING if text in UNKNOWN else {capability: scale(number(text))}
+
+    return text_reader(topic, template, meaning, capability)
+
+
+def words_writer(
+    topic: str | None, template: Template | None, capability: Capability, payloads: Mapping[str, str | None]
+) -> tuple[Writer, ...]:
+    """Write the payload of a word; the mapping goes from value to payload, None where there is none."""
+    known = {word: payload for word, payload in payloads.items() if payload is not None}
+    if topic is None or not known:
+        return ()
+    return (Writer(capability, lambda value: (say(topic, template, known[str(value)]),), tuple(known)),)
+
+
+def number_writer(
+    topic: str | None,
+    template: Template | None,
+    capability: Capability,
+    scale: Callable[[float], float] = lambda value: value,
+    back: Callable[[float], float] = lambda number: number,
+) -> tuple[Writer, ...]:
+    """Write a number; `scale` takes it from our scale to the device's, `back` from there to what we shall read."""
+    if topic is None:
+        return ()
+    return (
+        Writer(
+            capability,
+            lambda value: (say(topic, template, plain(scale(float(value)))),),
+            settle=lambda value: back(scale(value)),
+        ),
+    )
+
+
+def say(topic: str, template: Template | None, value: str | float, **variables: Any) -> Message:
+    """Make the message: the template's text, or the value as it is. Raise DiscoveryError if the template fails."""
+    text = str(value) if template is None else template.render(value=value, **variables)
+    if text is None:
+        raise DiscoveryError(f"command template needs what it is not given: {template.source if template else '':.60}")
+    return Message(topic, text.encode())
+
+
+def number(text: str) -> float:
+    """Return a finite number. Raise DiscoveryError if the text is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise DiscoveryError(f"expected a number, found {text!r:.40}") from None
+    if not -1e15 < value < 1e15:  # noqa: PLR2004 - false for NaN; no device measures beyond
+        raise DiscoveryError(f"number out of bounds: {text!r:.40}")
+    return value
+
+
+def plain(value: float) -> float:
+    """Return a whole number as an int, so that it is written without `.0`."""
+    return int(value) if value == int(value) else round(value, 3)
+
+
+def _word(capability: Capability, words: Mapping[str, str], text: str) -> Values:
+    word: Value | None = words.get(text)
+    if word is not None:
+        return {capability: word}
+    if text in UNKNOWN:
+        return NOTHING
+    raise DiscoveryError(f"expected one of {', '.join(words)}, found {text!r:.40}")

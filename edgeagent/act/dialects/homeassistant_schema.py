@@ -1,0 +1,206 @@
+"""Home Assistant's announcements, bytes to frozen configurations: abbreviations, `~`, field by field what is allowed.
+
+Rules (A60, A77): unknown fields are ignored; a name is at most 64 printable characters; a topic has no wildcard, no
+control character, and is not one on which announcements or our own messages travel; templates are checked here.
+"""
+
+import math
+import unicodedata
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edgeagent.act.dialects.channels import Channels
+from edgeagent.act.dialects.templates import Template, compile_template
+from edgeagent.errors import DiscoveryError
+
+LONGEST_NAME = 64
+LONGEST_TOPIC = 256
+"""Characters; MQTT allows 65,535 bytes, real devices stay below 120."""
+OWN_TOPICS = "ea/"
+"""Where our own messages travel: a device that has us publish there would speak in our name."""
+
+_ABBREVIATIONS = """
+avty availability; avty_mode availability_mode; avty_t availability_topic; avty_tpl availability_template;
+bri_cmd_t brightness_command_topic; bri_cmd_tpl brightness_command_template; bri_scl brightness_scale;
+bri_stat_t brightness_state_topic; bri_val_tpl brightness_value_template; clrm color_mode; cmd_t command_topic;
+cmd_tpl command_template; cmps components; curr_temp_t current_temperature_topic;
+curr_temp_tpl current_temperature_template; dev device; dev_cla device_class; en enabled_by_default;
+ent_cat entity_category; hs_cmd_t hs_command_topic; hs_cmd_tpl hs_command_template; hs_stat_t hs_state_topic;
+hs_val_tpl hs_value_template; max_temp max_temp; min_temp min_temp; mode_cmd_t mode_command_topic;
+mode_cmd_tpl mode_command_template; mode_stat_t mode_state_topic; mode_stat_tpl mode_state_template; o origin;
+obj_id object_id; on_cmd_type on_command_type; opt optimistic; p platform; pct_cmd_t percentage_command_topic;
+pct_cmd_tpl percentage_command_template; pct_stat_t percentage_state_topic; pct_val_tpl percentage_value_template;
+pl_avail payload_available; pl_cls payload_close; pl_lock payload_lock; pl_not_avail payload_not_available;
+pl_off payload_off; pl_on payload_on; pl_open payload_open; pl_prs payload_press; pl_ret payload_return_to_base;
+pl_stop payload_stop; pl_strt payload_start; pl_unlk payload_unlock; pos reports_position; pos_clsd position_closed;
+pos_open position_open; pos_t position_topic; pos_tpl position_template; pow_cmd_t power_command_topic;
+pow_cmd_tpl power_command_template; rgb_cmd_t rgb_command_topic; rgb_cmd_tpl rgb_command_template;
+rgb_stat_t rgb_state_topic; rgb_val_tpl rgb_value_template; set_pos_t set_position_topic;
+set_pos_tpl set_position_template; spd_rng_max speed_range_max; spd_rng_min speed_range_min; stat_cla state_class;
+stat_clsd state_closed; stat_closing state_closing; stat_jam state_jammed; stat_locked state_locked;
+stat_locking state_locking; stat_off state_off; stat_on state_on; stat_open state_open; stat_opening state_opening;
+stat_stopped state_stopped; stat_t state_topic; stat_unlocked state_unlocked; stat_unlocking state_unlocking;
+stat_val_tpl state_value_template; sup_clrm supported_color_modes; sup_feat supported_features; t topic;
+temp_cmd_t temperature_command_topic; temp_cmd_tpl temperature_command_template;
+temp_stat_t temperature_state_topic; temp_stat_tpl temperature_state_template; temp_unit temperature_unit;
+uniq_id unique_id; unit_of_meas unit_of_measurement; val_tpl value_template; xy_cmd_t xy_command_topic;
+xy_cmd_tpl xy_command_template; xy_stat_t xy_state_topic; xy_val_tpl xy_value_template
+"""
+"""Those of Home Assistant's list (components/mqtt/abbreviations.py) whose fields are read here."""
+_DEVICE_ABBREVIATIONS = "ids identifiers; sa suggested_area"
+
+
+def _table(text: str) -> dict[str, str]:
+    return dict(pair.split() for pair in text.split(";"))
+
+
+ABBREVIATIONS = _table(_ABBREVIATIONS)
+DEVICE_ABBREVIATIONS = _table(_DEVICE_ABBREVIATIONS)
+
+
+def expand(config: dict[str, Any], base: str | None = None) -> dict[str, Any]:
+    """Return the announcement with long keys and with `~` at the start or end of topics replaced by the base topic."""
+    long = _lengthen(config, ABBREVIATIONS)
+    if isinstance(long.get("device"), dict):
+        long["device"] = _lengthen(long["device"], DEVICE_ABBREVIATIONS)
+    given = long.get("availability")
+    for_all = given if isinstance(given, list) else [given]
+    if given is not None:
+        long["availability"] = [_lengthen(one, ABBREVIATIONS) if isinstance(one, dict) else one for one in for_all]
+    base = long.get("~", base)
+    if isinstance(base, str):
+        long = _based(long, base)
+        if "availability" in long:
+            long["availability"] = [_based(one, base) if isinstance(one, dict) else one for one in long["availability"]]
+        long["~"] = base
+    return long
+
+
+def _lengthen(config: dict[str, Any], table: dict[str, str]) -> dict[str, Any]:
+    long = {table.get(key, key): value for key, value in config.items()}
+    if len(long) != len(config):
+        raise DiscoveryError("a field stands twice, once by its short name")
+    return long
+
+
+def _based(config: dict[str, Any], base: str) -> dict[str, Any]:
+    based = dict(config)
+    for key, value in config.items():
+        if key.endswith("topic") and isinstance(value, str):
+            start = base + value[1:] if value.startswith("~") else value
+            based[key] = start[:-1] + base if start.endswith("~") else start
+    return based
+
+
+def _printable(text: str) -> str:
+    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
+        raise ValueError("has a control character")
+    return text
+
+
+def _topic(text: str) -> str:
+    _printable(text)
+    if not text or "+" in text or "#" in text or text.startswith("$"):
+        raise ValueError("is no topic to speak on: empty, with + or #, or the broker's own")
+    if text.startswith(OWN_TOPICS):
+        raise ValueError(f"is below {OWN_TOPICS}, where edgeagent's own messages travel")
+    return text
+
+
+def _name(text: Any) -> Any:
+    if isinstance(text, str) and len(text) > LONGEST_NAME:
+        raise ValueError(f"has {len(text)} characters, expected at most {LONGEST_NAME}")
+    return text.strip() or None if isinstance(text, str) and _printable(text) else text
+
+
+def _payload(value: Any) -> Any:
+    """As Home Assistant does: true is the text True, which is what a template makes of it."""
+    return str(value) if isinstance(value, bool | int | float) else value
+
+
+def _template(source: Any) -> Any:
+    if not isinstance(source, str):
+        raise ValueError("is no template")  # noqa: TRY004 - pydantic turns ValueError into a complaint
+    try:
+        return compile_template(source)
+    except DiscoveryError as error:
+        raise ValueError(str(error)) from error
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError("is not finite")
+    return value
+
+
+Name = Annotated[str | None, BeforeValidator(_name)]
+Text = Annotated[str, Field(max_length=256), BeforeValidator(_payload), AfterValidator(_printable)]
+Topic = Annotated[str, Field(max_length=LONGEST_TOPIC), AfterValidator(_topic)]
+Payload = Annotated[str, Field(max_length=1024), BeforeValidator(_payload)]
+Number = Annotated[float, AfterValidator(_finite)]
+CheckedTemplate = Annotated[Template, BeforeValidator(_template)]
+
+
+class Config(BaseModel):
+    """What all parts of an announcement share: frozen; what we do not know is ignored, as Home Assistant demands."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+class AvailabilityConfig(Config):
+    """A topic that tells whether the device is there."""
+
+    topic: Topic
+    payload_available: Payload = "online"
+    payload_not_available: Payload = "offline"
+    value_template: CheckedTemplate | None = None
+
+
+class DeviceConfig(Config):
+    """The apparatus that a component is part of."""
+
+    name: Name = None
+    suggested_area: Name = None
+
+
+class ComponentConfig(Config):
+    """What every component announces. `edgeagent_kind` is ours: Home Assistant has no word for machines and alarms."""
+
+    name: Name = None
+    unique_id: Text | None = None
+    device: DeviceConfig = DeviceConfig()
+    device_class: Text | None = None
+    entity_category: Text | None = None
+    enabled_by_default: bool = True
+    optimistic: bool = False
+    availability: Annotated[tuple[AvailabilityConfig, ...], Field(max_length=16)] = ()
+    availability_mode: Literal["all", "any", "latest"] = "latest"
+    availability_topic: Topic | None = None
+    availability_template: CheckedTemplate | None = None
+    payload_available: Payload = "online"
+    payload_not_available: Payload = "offline"
+    unit_of_measurement: Annotated[str, Field(max_length=32), AfterValidator(_printable)] | None = None
+    state_topic: Topic | None = None
+    command_topic: Topic | None = None
+    command_template: CheckedTemplate | None = None
+    value_template: CheckedTemplate | None = None
+    edgeagent_kind: Literal["machine", "alarm"] | None = None
+
+    def channels(self) -> Channels:
+        """Return how the component is read and written. Raise DiscoveryError if its fields do not fit together."""
+        raise NotImplementedError
+
+
+AnyConfig = TypeVar("AnyConfig", bound=Config)
+
+
+def validate(model: type[AnyConfig], config: dict[str, Any]) -> AnyConfig:
+    """Make the configuration of the expanded announcement. Raise DiscoveryError naming the field and what is wrong."""
+    try:
+        return model.model_validate(config)
+    except ValidationError as error:
+        details = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in details["loc"])
+        complaint = details["msg"].removeprefix("Value error, ")
+        raise DiscoveryError(f"{where}: {complaint}, found {details['input']!a:.60}") from error
