@@ -32,6 +32,11 @@ class Parse:
         return self.intent, frozenset((slot.name, slot.value) for slot in self.slots)
 
     @property
+    def has_name(self) -> bool:
+        """Tell whether it names a device."""
+        return any(slot.name == "name" for slot in self.slots)
+
+    @property
     def explains(self) -> int:
         """Return how many words its slots account for."""
         return sum(len(slot.text.split()) for slot in self.slots)
@@ -103,7 +108,7 @@ class Automaton:
     def parse(self, words: Sequence[str]) -> tuple[Parse, ...]:
         """Return the different readings of a sentence, the most specific first; none if it is no sentence.
 
-        More specific is: more words explained by slots; then the earlier template.
+        More specific is: more words explained by slots; then a device's name before a kind; then the earlier template.
         """
         states = [START]
         for word in words:
@@ -118,7 +123,7 @@ class Automaton:
             parse = self._read(template, labels, words)
             if parse is not None and (parse.meaning not in best or parse.order < best[parse.meaning].order):
                 best[parse.meaning] = parse
-        return tuple(sorted(best.values(), key=lambda parse: (-parse.explains, parse.order)))
+        return tuple(sorted(best.values(), key=lambda parse: (-parse.explains, not parse.has_name, parse.order)))
 
     def generate(self, random_: random.Random) -> tuple[str, ...]:
         """Return a sentence by a random walk; every state's ways on are equally likely. Raise SettingsError if empty."""

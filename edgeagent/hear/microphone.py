@@ -83,6 +83,8 @@ def _open(settings: MicrophoneSettings) -> Any:
             samplerate=SAMPLE_RATE_HZ, blocksize=FRAME_SAMPLES, device=settings.device, channels=1, dtype="int16"
         )
     except (sounddevice.PortAudioError, ValueError) as error:
+        if not devices():
+            raise SoundError("there is no sound card that can record", remedy=REMEDY) from error
         name = "the default microphone" if settings.device is None else f"the microphone {settings.device!r}"
         raise SoundError(f"{name} cannot be opened: {error}", remedy=REMEDY) from error
 

@@ -53,10 +53,13 @@ class PocketsphinxRecognizer:
     """The embedded recognizer: its acoustic model and dictionary come with the package."""
 
     def __init__(self, sentences: Acyclic, pronounce: Pronounce) -> None:
-        """Load the model and the sentences. Raise ModelError if a word cannot be pronounced."""
+        """Load the model and the sentences. Raise ModelError if a word cannot be pronounced.
+
+        The decoder learns only the words of the grammar: its whole dictionary would cost 22 MB and 0.16 s.
+        """
         self._pronounce = pronounce
         self._decoder = pocketsphinx.Decoder(
-            lm=None, bestpath=False, topn=8, ds=1, beam=1e-80, wbeam=1e-60, pbeam=1e-80, loglevel="FATAL"
+            lm=None, dict=None, bestpath=False, topn=8, ds=1, beam=1e-80, wbeam=1e-60, pbeam=1e-80, loglevel="FATAL"
         )
         self.use(sentences)
 
