@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +27,13 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 INTERRUPTED = 130
+
+
+class Place(StrEnum):
+    """What can be simulated."""
+
+    HOUSE = "house"
+    PLANT = "plant"
 
 
 @app.callback()
@@ -94,6 +102,16 @@ def demo(
     from edgeagent.demo.show import show
 
     _finish(show(is_json=json, is_fast=fast))
+
+
+@app.command()
+def simulate(
+    place: Annotated[Place, typer.Argument(help="What to simulate.")] = Place.HOUSE, settings: SettingsFile = None
+) -> None:
+    """Put virtual devices on the bus, to try things out."""
+    from edgeagent.cli.simulate import simulate as run_simulation
+
+    _finish(run_simulation(_load(settings), place.value))
 
 
 @app.command()

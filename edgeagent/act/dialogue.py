@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from edgeagent.act.plan import Plan, Planned, narrowed
 from edgeagent.act.safety import worst
-from edgeagent.messages import Action, Answer, Command, Question, Rejection, Slot, Value
+from edgeagent.messages import Action, Answer, Command, Device, Question, Rejection, Slot, Value
 from edgeagent.settings import ActingSettings
 
 Planner = Callable[[Command], Planned]
@@ -93,12 +93,19 @@ class Dialogue:
 
 def _in_words(actions: tuple[Action, ...]) -> str:
     first = actions[0]
-    names = " and ".join(f"the {action.device.name}" for action in actions[:3])
+    names = " and ".join(_called(action.device) for action in actions[:3])
     verb = _VERBS.get(first.capability, {}).get(str(first.value))
     if verb is not None:
         return f"{verb} {names}"
     value = f"{first.value:g}" if isinstance(first.value, float) else first.value
     return f"set {names} to {value} {first.device.units.get(first.capability, '')}".rstrip()
+
+
+def _called(device: Device) -> str:
+    """Return the name with the area, where the name does not have it: there may be another of that name."""
+    if device.area is None or device.area.casefold() in device.name.casefold():
+        return f"the {device.name}"
+    return f"the {device.name} in the {device.area}"
 
 
 def _spoken(value: Value) -> str:

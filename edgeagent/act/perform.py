@@ -5,11 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from edgeagent.act.acknowledgements import Expectations
+from edgeagent.act.acknowledgements import Expectations, is_reached, is_under_way
 from edgeagent.act.devices import Devices
-from edgeagent.act.dialects.dialect import Refused
+from edgeagent.act.dialects.dialect import Order, Refused
 from edgeagent.errors import BusError
-from edgeagent.messages import Action, Message, Outcome, Value
+from edgeagent.messages import Action, Capability, Message, Outcome, Value
+
+MOST_DEADLINES_WHILE_MOVING = 12
+"""A garage door that says that it is moving gets this many deadlines: a minute with the default of 5 s."""
 
 
 class Link(Protocol):
@@ -52,12 +55,31 @@ async def perform(
             return outcome(str(error))
         if order.reaches is None:
             return outcome()
-        try:
-            async with asyncio.timeout(deadline_s):
-                await answer
-        except TimeoutError:
-            return outcome(_excuse(devices.values(device.id).get(capability), deadline_s))
-    return outcome()
+        is_done = await _arrives(answer, lambda: devices.values(device.id).get(capability), order, capability, deadline_s)
+        return outcome() if is_done else outcome(_excuse(devices.values(device.id).get(capability), deadline_s))
+
+
+async def _arrives(
+    answer: asyncio.Future[Value],
+    seen: Callable[[], Value | None],
+    order: Order,
+    capability: Capability,
+    deadline_s: float,
+) -> bool:
+    """Wait for the answer. A device that was there already need not say so again; one that is moving gets more time."""
+    wanted = order.reaches
+    for _ in range(MOST_DEADLINES_WHILE_MOVING):
+        done, _ = await asyncio.wait([answer], timeout=deadline_s)
+        if done or wanted is None:
+            return True
+        value = seen()
+        if value is None:
+            return False
+        if is_reached(capability, wanted, value):
+            return True
+        if not is_under_way(capability, wanted, value):
+            return False
+    return False
 
 
 def _excuse(seen: Value | None, deadline_s: float) -> str:

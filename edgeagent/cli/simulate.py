@@ -1,0 +1,19 @@
+"""`edgeagent simulate`: a virtual house or plant on the bus, to try things out without devices."""
+
+from rich.console import Console
+
+from edgeagent.agent import running_broker
+from edgeagent.settings import AgentSettings
+from edgeagent.simulate.house import house, plant
+from edgeagent.simulate.live import live
+
+PLACES = {"house": house, "plant": plant}
+
+
+async def simulate(settings: AgentSettings, place: str) -> int:
+    """Run until interrupted."""
+    broker = running_broker(settings).broker
+    virtual = PLACES[place]()
+    Console(highlight=False).print(f"a virtual {place} on {broker.host}:{broker.port}: {', '.join(virtual.keys)}")
+    await live(virtual, broker, client_id=f"virtual-{place}")
+    return 0
