@@ -39,6 +39,10 @@ from edgeagent.settings import ActingSettings, HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
 
+POLITE = frozenset({"please"})
+"""Words that may follow a whole sentence without changing it: they are not waited for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A final transcript and what it was taken for."""
@@ -83,7 +87,7 @@ def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton,
     if state is None or not automaton.is_final(state):
         utterance.patience_s = settings.unfinished_s
         return
-    is_complete = not automaton.follow(state)
+    is_complete = automaton.follow(state) <= POLITE
     utterance.patience_s = settings.complete_s if is_complete else settings.could_go_on_s
     if partial.heard_s - partial.words[-1].end_s >= utterance.patience_s:
         utterance.end("complete" if is_complete else "silence")

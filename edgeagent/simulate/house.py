@@ -118,6 +118,21 @@ def house(*, delay_s: float = 0.05) -> House:
     )
 
 
+def small_house(*, delay_s: float = 0.05) -> House:
+    """Return a home of six devices: two lights, blinds, a guarded lock, and two heaters of one name."""
+    return House(
+        (
+            dimmer("kitchen_light", "Kitchen light", "Kitchen"),
+            zigbee_light("living_room_light", "Living room light", "Living room"),
+            blinds("living_room_blinds", "Living room blinds", "Living room"),
+            simple("lock", "front_door", "Front door", "Hall", "LOCKED", {"LOCK": "LOCKED", "UNLOCK": "UNLOCKED"}),
+            heater("bedroom_heater", "Bedroom"),
+            heater("bathroom_heater", "Bathroom"),
+        ),
+        delay_s=delay_s,
+    )
+
+
 def plant(*, delay_s: float = 0.05) -> House:
     """Return a plant: two machines, a valve, a boiler, a set point and an alarm."""
     run = {"START": "RUNNING", "STOP": "STOPPED"}

@@ -1,0 +1,112 @@
+"""Plays the scenes to a virtual house on an embedded broker, shows what happens, and judges it."""
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from edgeagent.agent import Agent, Parts, opened, reachable_broker
+from edgeagent.demo.scenes import SCENES, Scene
+from edgeagent.hear import files
+from edgeagent.listening import Listening
+from edgeagent.messages import Frame, Step
+from edgeagent.reports import Reports
+from edgeagent.settings import AgentSettings, BrokerSettings, DeviceSettings
+from edgeagent.simulate.house import House, small_house
+from edgeagent.simulate.live import live
+from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
+
+SOUNDS = Path(__file__).parent / "sounds"
+_DECISIVE = {"done", "failed", "question", "rejected", "answered"}
+_NOTHING_DONE = {"question", "rejected"}
+
+
+async def show(*, is_json: bool, is_fast: bool) -> int:
+    """Play all scenes; return 0 only if everything came out as it should."""
+    stage = _Stage(small_house(), JsonTimeline() if is_json else PrintedTimeline(), is_fast=is_fast)
+    with tempfile.TemporaryDirectory() as state:
+        settings = AgentSettings(
+            device=DeviceSettings(id="demo", state_dir=Path(state)), broker=BrokerSettings(embedded_port=0)
+        )
+        async with reachable_broker(settings) as reachable, asyncio.TaskGroup() as tasks:
+            neighbours = tasks.create_task(live(stage.house, reachable.broker), name="house")
+            async with opened(reachable, Parts(stage.note), Reports(settings.device)) as agent:
+                await agent.settle()
+                listening = await asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter)
+                stage.opening(agent)
+                failures = [scene.name for scene in SCENES if not await stage.play(scene, agent, listening)]
+            neighbours.cancel()
+    stage.curtain(failures)
+    return 1 if failures else 0
+
+
+class _Stage:
+    """Where the scenes are played: the house, and what is shown of them."""
+
+    def __init__(self, house: House, timeline: JsonTimeline | PrintedTimeline, *, is_fast: bool) -> None:
+        self.house = house
+        self._timeline = timeline
+        self._is_fast = is_fast
+        self._rows: list[dict[str, Any]] = []
+
+    def note(self, step: Step) -> None:
+        """Show a step, and keep it for the verdict."""
+        self._timeline(step)
+        self._rows.append(as_row(step))
+
+    def opening(self, agent: Agent) -> None:
+        """Say who is there."""
+        names = [f"{device.name} ({device.area})" for device in agent.devices.all_devices()]
+        self._announce({"step": "opening", "devices": names}, f"A house with {', '.join(names)}.", "")
+
+    async def play(self, scene: Scene, agent: Agent, listening: Listening) -> bool:
+        """Play one scene to its end; return whether everything came out as it should."""
+        self._rows.clear()
+        remark = f"   {scene.remark}" if scene.remark else ""
+        self._announce({"step": "scene", "file": f"{scene.name}.flac", "said": scene.said}, f"\n♪ {scene.said}", remark)
+        await agent.hear(listening, lambda stop: self._sound(scene, stop))
+        complaint = self._complaint(scene)
+        verdict = "as it should be" if complaint is None else f"NOT as it should be: {complaint}"
+        mark = "✔" if complaint is None else "✘"
+        row = {"step": "verdict", "file": f"{scene.name}.flac", "right": complaint is None, "complaint": complaint}
+        self._announce(row, f"  {mark} {verdict}", "", "green" if complaint is None else "bold red")
+        return complaint is None
+
+    def curtain(self, failures: list[str]) -> None:
+        """Sum up."""
+        right = len(SCENES) - len(failures)
+        text = f"\n{right} of {len(SCENES)} sentences came out as they should."
+        row = {"step": "summary", "scenes": len(SCENES), "right": right, "failures": failures}
+        self._announce(row, text, "", "bold red" if failures else "bold green")
+
+    def _sound(self, scene: Scene, stop: threading.Event) -> Iterator[Frame]:
+        frames = files.frames_of(SOUNDS / f"{scene.name}.flac")
+        for frame in frames if self._is_fast else files.paced(frames):
+            if stop.is_set():
+                return
+            yield frame
+
+    def _complaint(self, scene: Scene) -> str | None:
+        """Return what is wrong: the last step, an order that nobody gave, or what the things really are."""
+        steps = [row["step"] for row in self._rows if row["step"] in _DECISIVE]
+        decisive = [step for step in steps if step != "answered"] or steps
+        if not decisive or decisive[-1] != scene.result or "failed" in steps:
+            return f"expected {scene.result}, got {', '.join(decisive) or 'nothing'}"
+        if scene.result in _NOTHING_DONE and any(row["step"] == "published" for row in self._rows):
+            return "something was published"
+        for key, wanted in scene.house.items():
+            is_now = self.house.state(key)
+            wrong = {name: is_now.get(name) for name, value in wanted.items() if is_now.get(name) != value}
+            if wrong:
+                return f"{key} is {wrong}"
+        return None
+
+    def _announce(self, row: dict[str, Any], text: str, remark: str, style: str = "bold") -> None:
+        if isinstance(self._timeline, JsonTimeline):
+            self._timeline.note(row)
+        else:
+            self._timeline.console.print(Text.assemble((text, style), (remark, "dim italic")), soft_wrap=True)
