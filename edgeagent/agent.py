@@ -23,6 +23,7 @@ from edgeagent.bus import connect
 from edgeagent.errors import BusError, EdgeAgentError
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
+from edgeagent.grammar.narrowing import only_kinds
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
@@ -202,7 +203,8 @@ class Agent:
     def _compile(self) -> Interpreter:
         built_in = commands.built_in(self.settings.acting.commands)
         everything = commands.merge([built_in, *self._own]).with_names(lists_of(self.devices.names()))
-        return Interpreter(compile_commands(everything), unsure_below=self.settings.hearing.unsure_below)
+        kinds = {device.kind for device in self.devices.all_devices()}
+        return Interpreter(compile_commands(only_kinds(everything, kinds)), unsure_below=self.settings.hearing.unsure_below)
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)

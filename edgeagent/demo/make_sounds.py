@@ -51,7 +51,7 @@ def _kitchen(count: int, random: np.random.Generator) -> np.ndarray:
     for at in random.integers(0, count - RATE_HZ // 4, 4):
         time_s = np.arange(RATE_HZ // 4) / RATE_HZ
         knock = np.sin(2 * np.pi * random.uniform(900, 2500) * time_s) * np.exp(-30 * time_s)
-        pink[at : at + len(knock)] += 2 * knock
+        pink[at : at + len(knock)] += knock
     return pink
 
 

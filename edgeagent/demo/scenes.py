@@ -38,7 +38,7 @@ SCENES: tuple[Scene, ...] = (
         "slt",
         "done",
         "with kitchen noise",
-        noise_db=15.0,
+        noise_db=24.0,
         house={"living_room_blinds": {"position": 0}},
     ),
     Scene(
@@ -67,7 +67,7 @@ SCENES: tuple[Scene, ...] = (
         "bedroom_heater": {"occupied_heating_setpoint": 21.0},
         "bathroom_heater": {"occupied_heating_setpoint": 18.0},
     }),
-    Scene("timer", "set a timer for ten minutes", "awb", "answered", "with kitchen noise", noise_db=18.0),
+    Scene("timer", "set a timer for ten minutes", "awb", "answered", "with kitchen noise", noise_db=24.0),
     Scene(
         "all-off",
         "turn off all the lights",
