@@ -240,8 +240,8 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
         finally:
             for task in started:
                 task.cancel()
-        if reports is not None:
-            await bus.publish(reports.state(online=False, reason="stopped"))
+            if reports is not None:
+                await bus.publish(reports.state(online=False, reason="stopped"))
 
 
 async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:

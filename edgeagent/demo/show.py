@@ -25,9 +25,9 @@ _DECISIVE = {"done", "failed", "question", "rejected", "answered"}
 _NOTHING_DONE = {"question", "rejected"}
 
 
-async def show(*, is_json: bool, is_fast: bool) -> int:
-    """Play all scenes; return 0 only if everything came out as it should."""
-    stage = _Stage(small_house(), JsonTimeline() if is_json else PrintedTimeline(), is_fast=is_fast)
+async def show(*, is_json: bool, is_fast: bool, house: House | None = None) -> int:
+    """Play all scenes, in the usual house or in another; return 0 only if everything came out as it should."""
+    stage = _Stage(house or small_house(), JsonTimeline() if is_json else PrintedTimeline(), is_fast=is_fast)
     with tempfile.TemporaryDirectory() as state:
         settings = AgentSettings(
             device=DeviceSettings(id="demo", state_dir=Path(state)), broker=BrokerSettings(embedded_port=0)

@@ -59,7 +59,7 @@ class PocketsphinxRecognizer:
         """
         self._pronounce = pronounce
         self._decoder = pocketsphinx.Decoder(
-            lm=None, dict=None, bestpath=False, topn=8, ds=1, beam=1e-80, wbeam=1e-60, pbeam=1e-80, loglevel="FATAL"
+            lm=None, dict=None, bestpath=False, topn=8, ds=1, beam=1e-60, wbeam=1e-40, pbeam=1e-60, loglevel="FATAL"
         )
         self.use(sentences)
 

@@ -1,0 +1,68 @@
+# Everything starts here: `make demo`, `make test`. Works as root and as a user with sudo.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
+TEST_PACKAGES := mosquitto flite
+
+.PHONY: help
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | column -t -s "$$(printf '\t')"
+
+$(VENV)/.installed: requirements.lock pyproject.toml scripts.mk
+	@test -n "$(PYTHON)" || { echo 'Python 3.11, 3.12 or 3.13 is needed. Type: sudo apt-get install python3 python3-venv' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo 'Virtual environments are missing. Type: sudo apt-get install python3-venv' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.installed packages-run ## Virtual environment from the lock, Debian packages for running
+
+.PHONY: demo
+demo: setup ## Speak recorded sentences to a virtual house and see what it does
+	@$(BIN)/edgeagent demo
+
+.PHONY: check
+check: $(VENV)/.installed ## Lint, types, import rules: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+.PHONY: test
+test: setup packages-test check ## All set-up, then the tests
+	$(BIN)/python -m pytest -q
+
+.PHONY: test-all
+test-all: test journeys ## The long journeys as well
+
+.PHONY: journeys
+journeys: setup packages-test ## The long journeys alone
+	$(BIN)/python -m pytest -q -m slow
+
+.PHONY: bench
+bench: setup packages-test ## Measure, and print a table
+	@$(BIN)/python -m tests.bench
+
+.PHONY: demo-sounds
+demo-sounds: $(VENV)/.installed packages-test ## Synthesise the demo's sound files anew
+	$(BIN)/python -m edgeagent.demo.make_sounds
+
+.PHONY: lock
+lock: ## Resolve the dependencies anew, with hashes for every platform and Python
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
+	build/lock/bin/uv pip compile pyproject.toml --extra dev --extra evaluate --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+include scripts.mk

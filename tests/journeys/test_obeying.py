@@ -1,0 +1,197 @@
+"""The agent on a real mosquitto while things go wrong: repeated, planted and stale orders, brokers and devices that leave."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
+from brokers import settings as broker_settings
+
+from edgeagent.agent import Agent, Parts, opened
+from edgeagent.bus import Bus, connect
+from edgeagent.messages import Answer, Device, Message, Outcome, Rejection, Step
+from edgeagent.reports import Reports
+from edgeagent.settings import ActingSettings, AgentSettings, DeviceSettings
+from edgeagent.simulate.house import House, small_house
+from edgeagent.simulate.live import live
+
+pytestmark = pytest.mark.skipif(
+    not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ, reason="mosquitto is not installed: apt-get install mosquitto"
+)
+ORDERS = "ea/1/home/d/edgeagent/dn/do/say"
+LIGHT_ON = "turn on the kitchen light"
+
+
+class World:
+    """A broker, a house on it, an agent, and a stranger who can publish anything."""
+
+    def __init__(self, broker: Mosquitto, house: House, agent: Agent, stranger: Bus, steps: list[Step]) -> None:
+        self.broker = broker
+        self.house = house
+        self.agent = agent
+        self.stranger = stranger
+        self.steps = steps
+
+    def of(self, kind: type[Step]) -> list[Step]:
+        return [step for step in self.steps if isinstance(step, kind)]
+
+    async def order(self, name: str, *, expires_in_s: float = 20, retain: bool = False, text: str = LIGHT_ON) -> None:
+        payload = {"id": name, "text": text, "expires": time.time() + expires_in_s}
+        await self.stranger.publish(Message(ORDERS, json.dumps(payload).encode(), qos=1, retain=retain))
+
+
+@asynccontextmanager
+async def world(folder: Path, *, broker: Mosquitto | None = None, deadline_s: float = 2.0) -> AsyncIterator[World]:
+    if broker is None:
+        with mosquitto() as fresh:
+            async with world(folder, broker=fresh, deadline_s=deadline_s) as inner:
+                yield inner
+        return
+    house, steps = small_house(), list[Step]()
+    settings = AgentSettings(
+        device=DeviceSettings(area="Kitchen", state_dir=folder),
+        broker=broker_settings(broker.port),
+        acting=ActingSettings(deadline_s=deadline_s),
+    )
+    neighbours = asyncio.create_task(live(house, settings.broker))
+    try:
+        async with (
+            connect(settings.broker, client_id="stranger") as stranger,
+            opened(settings, Parts(steps.append), Reports(settings.device)) as agent,
+        ):
+            await stranger.until(connected=True)
+            await agent.settle()
+            await eventually(lambda: len(agent.devices.all_devices()) == 6)
+            await eventually(lambda: agent.interpreter.automaton.parse(LIGHT_ON.split()))
+            yield World(broker, house, agent, stranger, steps)
+    finally:
+        neighbours.cancel()
+
+
+def check(test: Callable[[World], object], folder: Path) -> None:
+    async def journey() -> None:
+        async with world(folder) as here:
+            await test(here)  # type: ignore[misc]  # every test here is a coroutine function
+
+    run(journey(), 60)
+
+
+def test_an_order_from_the_bus_is_carried_out_once_however_often_it_is_delivered(tmp_path: Path) -> None:  # A46
+    async def test(here: World) -> None:
+        for _ in range(3):
+            await here.order("order-1")
+        await here.order("order-2", text="what time is it")
+        await eventually(lambda: here.of(Answer) and "It is" in here.steps[-1].text)  # type: ignore[union-attr]
+        assert len(here.of(Outcome)) == 1
+
+    check(test, tmp_path)
+
+
+def test_a_repeated_order_is_recognised_after_a_restart(tmp_path: Path) -> None:  # A46
+    async def journey() -> None:
+        with mosquitto() as broker:
+            for _ in range(2):
+                async with world(tmp_path, broker=broker) as here:
+                    await here.order("order-1")
+                    await here.order(f"order-{time.monotonic_ns()}", text="what time is it")
+                    await eventually(lambda: here.of(Answer) and "It is" in here.steps[-1].text)  # noqa: B023
+                    outcomes = len(here.of(Outcome))
+            assert outcomes == 0, "the second run did it again"
+
+    run(journey(), 60)
+
+
+def test_a_retained_or_expired_order_is_ignored(tmp_path: Path) -> None:  # A47, A48
+    async def journey() -> None:
+        with mosquitto() as broker:
+            async with connect(broker_settings(broker.port), client_id="planter") as planter:
+                await planter.until(connected=True)
+                old = {"id": "planted", "text": LIGHT_ON, "expires": time.time() + 20}
+                await planter.publish(Message(ORDERS, json.dumps(old).encode(), qos=1, retain=True))
+                await eventually(lambda: not len(planter.outbox))
+            async with world(tmp_path, broker=broker) as here:
+                await here.order("stale", expires_in_s=-1)
+                await here.stranger.publish(Message(ORDERS, b"{" * 5000, qos=1))
+                await here.order("fresh", text="what time is it")
+                await eventually(lambda: here.of(Answer))
+                assert not here.of(Outcome)
+                assert here.house.state("kitchen_light")["POWER"] == "OFF"
+
+    run(journey(), 60)
+
+
+def test_while_the_broker_is_away_orders_fail_and_are_never_sent_later(tmp_path: Path) -> None:
+    async def test(here: World) -> None:
+        here.broker.stop()
+        await here.agent.bus.until(connected=False)
+        (outcome,) = await here.agent.obey_text(LIGHT_ON)
+        assert outcome.status == "failed"
+        assert "cannot be reached" in outcome.reason
+        here.broker.start()
+        await here.agent.bus.until(connected=True)
+        (outcome,) = await here.agent.obey_text("close the living room blinds")
+        assert outcome.status == "done", outcome.reason
+        assert here.house.state("kitchen_light")["POWER"] == "OFF"
+
+    check(test, tmp_path)
+
+
+def test_a_device_that_is_gone_is_said_so(tmp_path: Path) -> None:  # A73
+    async def test(here: World) -> None:
+        for message in here.house.leave("kitchen_light"):
+            await here.stranger.publish(Message(message.topic, message.payload, qos=1, retain=True))
+        light = _device(here, "Kitchen light")
+        await eventually(lambda: not here.agent.devices.is_available(light.id))
+        assert not await here.agent.obey_text(LIGHT_ON)
+        assert isinstance(here.of(Rejection)[-1], Rejection)
+        assert "offline" in here.of(Rejection)[-1].detail  # type: ignore[union-attr]
+
+    check(test, tmp_path)
+
+
+@pytest.mark.parametrize(("fault", "words"), [("dead", "still says off"), ("lying", "still says off")])
+def test_a_device_that_does_not_change_has_failed(tmp_path: Path, fault: str, words: str) -> None:  # A74
+    async def journey() -> None:
+        async with world(tmp_path, deadline_s=0.5) as here:
+            here.house.break_down("kitchen_light", fault)  # type: ignore[arg-type]
+            (outcome,) = await here.agent.obey_text(LIGHT_ON)
+            assert outcome.status == "failed"
+            assert words in outcome.reason
+
+    run(journey(), 60)
+
+
+def test_a_device_that_comes_is_understood_and_one_that_leaves_is_not(tmp_path: Path) -> None:
+    async def test(here: World) -> None:
+        announcement = {"name": "Zebra lamp", "command_topic": "zebra/set", "state_topic": "zebra/state", "unique_id": "z"}
+        topic = "homeassistant/light/zebra/config"
+        words = "turn on the zebra lamp".split()
+        await here.stranger.publish(Message(topic, json.dumps(announcement).encode(), qos=1, retain=True))
+        await eventually(lambda: here.agent.interpreter.automaton.parse(words))
+        await here.stranger.publish(Message(topic, b"", qos=1, retain=True))
+        await eventually(lambda: not here.agent.interpreter.automaton.parse(words))
+
+    check(test, tmp_path)
+
+
+def test_garbage_on_the_discovery_topics_changes_nothing(tmp_path: Path) -> None:  # A60, A75
+    async def test(here: World) -> None:
+        base = "homeassistant/light/x"
+        bad = [b"\xff\xfe", b"[" * 10_000, b'{"name": NaN}', b'{"name":"a","command_topic":"a/#"}', b"x" * 200_000, b"null"]
+        for number, payload in enumerate(bad):
+            await here.stranger.publish(Message(f"{base}{number}/config", payload, qos=1))
+        await eventually(lambda: here.agent.devices.counts["refused"] >= len(bad))
+        assert len(here.agent.devices.all_devices()) == 6
+        (outcome,) = await here.agent.obey_text(LIGHT_ON)
+        assert outcome.status == "done"
+
+    check(test, tmp_path)
+
+
+def _device(here: World, name: str) -> Device:
+    return next(device for device in here.agent.devices.all_devices() if device.name == name)

@@ -1,0 +1,103 @@
+"""The house rules that a machine can see: which way imports point, and who may import which library."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "edgeagent"
+MODULES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+STAGES = ("hear", "understand", "act", "answer")
+FOUNDATION = {"grammar", "settings", "messages", "errors", "files", "topics", "bus", "threads"}
+OFFLINE = ("evaluate", "demo", "simulate")
+SEAMS = {
+    "paho": {"edgeagent.bus"},
+    "amqtt": {"edgeagent.broker"},
+    "sounddevice": {"edgeagent.hear.microphone"},
+    "pocketsphinx": {"edgeagent.hear.pocketsphinx"},
+    "soundfile": {"edgeagent.hear.files", "edgeagent.demo.make_sounds"},
+    "soxr": {"edgeagent.hear.files"},
+    "hassil": {"edgeagent.grammar.commands", "edgeagent.grammar.network"},
+    "jinja2": {"edgeagent.act.dialects.templates", "edgeagent.act.dialects.template_functions"},
+    "matplotlib": {"edgeagent.evaluate.figures"},
+    "typer": {"edgeagent.__main__", "edgeagent.hear.learn_pronunciation"},
+    "tomllib": {"edgeagent.settings"},
+}
+
+
+def imports_of(name: str) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name}: relative import"
+            module = node.module or ""
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return {one for one in found if one in MODULES or not one.startswith("edgeagent.")}
+
+
+def part_of(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def reachable_from(name: str) -> set[str]:
+    seen, waiting = {name}, [name]
+    while waiting:
+        for one in imports_of(waiting.pop()):
+            if one in MODULES and one not in seen:
+                seen.add(one)
+                waiting.append(one)
+    return seen
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_stage_packages_do_not_import_one_another(stage: str) -> None:
+    others = {other for other in STAGES if other != stage}
+    for name in MODULES:
+        if part_of(name) == stage:
+            assert not {one for one in imports_of(name) if part_of(one) in others}, name
+
+
+def test_the_foundation_knows_nothing_of_what_is_built_on_it() -> None:
+    above = {*STAGES, *OFFLINE, "agent", "pipeline", "listening", "cli", "timeline"}
+    for name in MODULES:
+        if part_of(name) in FOUNDATION:
+            assert not {one for one in imports_of(name) if part_of(one) in above}, name
+
+
+def test_messages_and_errors_rest_on_nothing() -> None:
+    assert not {one for one in imports_of("edgeagent.messages") if one.startswith("edgeagent")}
+    assert not {one for one in imports_of("edgeagent.errors") if one.startswith("edgeagent")}
+
+
+def test_settings_rest_on_messages_and_errors_alone() -> None:
+    own = {one for one in imports_of("edgeagent.settings") if one.startswith("edgeagent.")}
+    assert own <= {"edgeagent.messages", "edgeagent.errors"}
+
+
+@pytest.mark.parametrize("package", ["hear", "understand", "grammar"])
+def test_the_listening_side_never_touches_asyncio(package: str) -> None:
+    for name in MODULES:
+        if part_of(name) == package:
+            assert not {one for one in imports_of(name) if one.split(".")[0] == "asyncio"}, name
+
+
+def test_the_daemon_never_loads_what_belongs_to_the_workshop() -> None:
+    loaded = {part_of(name) for name in reachable_from("edgeagent.cli.run")}
+    assert not loaded & {"evaluate", "demo", "simulate", "train", "console"}
+
+
+@pytest.mark.parametrize("library", sorted(SEAMS))
+def test_a_library_with_a_seam_has_one_importer(library: str) -> None:
+    importers = {name for name in MODULES if any(one.split(".")[0] == library for one in imports_of(name))}
+    assert importers == SEAMS[library]
+
+
+def test_nothing_imports_the_command_line() -> None:
+    for name in MODULES:
+        assert "edgeagent.__main__" not in imports_of(name), name
