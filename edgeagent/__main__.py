@@ -51,7 +51,9 @@ def _main(
 @app.command()
 def run(
     settings: SettingsFile = None,
-    wav: Annotated[list[Path] | None, typer.Option("--wav", help="Sound file instead of the microphone; repeat it.")] = None,
+    wav: Annotated[
+        list[Path] | None, typer.Option("--wav", help="Sound file instead of the microphone; repeat it.")
+    ] = None,
     *,
     fast: Annotated[bool, typer.Option("--fast", help="Play files as fast as possible.")] = False,
     json: Json = False,
@@ -97,11 +99,12 @@ def demo(
     *,
     json: Json = False,
     fast: Annotated[bool, typer.Option("--fast", help="Do not wait for the sound to pass.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="SVG file to draw the timeline into.")] = None,
 ) -> None:
     """Speak recorded sentences to a virtual house, and see what it does."""
     from edgeagent.demo.show import show
 
-    _finish(show(is_json=json, is_fast=fast))
+    _finish(show(is_json=json, is_fast=fast, picture=picture))
 
 
 @app.command()
@@ -143,7 +146,9 @@ def settings_show(
 def evaluate_speech(
     folder: Annotated[Path, typer.Argument(help="Sound files and labels.json.")],
     commands: Annotated[Path | None, typer.Option(help="Command set in place of the built-in one.")] = None,
-    devices_file: Annotated[Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")] = None,
+    devices_file: Annotated[
+        Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")
+    ] = None,
     noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
     snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
     seed: Annotated[int, typer.Option(help="Seed of the noise's offsets.")] = 1,

@@ -204,7 +204,9 @@ class Agent:
         built_in = commands.built_in(self.settings.acting.commands)
         everything = commands.merge([built_in, *self._own]).with_names(lists_of(self.devices.names()))
         kinds = {device.kind for device in self.devices.all_devices()}
-        return Interpreter(compile_commands(only_kinds(everything, kinds)), unsure_below=self.settings.hearing.unsure_below)
+        return Interpreter(
+            compile_commands(only_kinds(everything, kinds)), unsure_below=self.settings.hearing.unsure_below
+        )
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)

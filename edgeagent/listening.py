@@ -1,4 +1,4 @@
-"""The listening side as one thing that lives as long as the agent: a recognizer, kept on the grammar that is current."""
+"""The listening side, which lives as long as the agent: a recognizer, kept on the grammar that is current."""
 
 import threading
 import time

@@ -38,7 +38,6 @@ from edgeagent.messages import (
 from edgeagent.settings import ActingSettings, HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
-
 POLITE = frozenset({"please"})
 """Words that may follow a whole sentence without changing it: they are not waited for."""
 

@@ -4,13 +4,13 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any, TextIO, assert_never
 
 from rich.console import Console
 from rich.text import Text
 
 from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript
-
 
 _STYLES: Mapping[str, str] = {
     "hearing": "dim",
@@ -129,11 +129,14 @@ class PrintedTimeline:
         self._line(row["step"], text, note)
 
     def _print_partials(self, final: Transcript) -> None:
-        """Show how the sentence grew while it was spoken, each word once."""
-        grown = [text for text in dict.fromkeys(self._partials) if text and final.text.startswith(text)]
+        """Show how the sentence grew while it was spoken: what each partial transcript added to the one before."""
+        whole = final.text.split()
+        counts = {len(words) for text in self._partials if (words := text.split()) == whole[: len(words)]}
         self._partials.clear()
-        if len(grown) > 1:
-            self._line("hearing", " … ".join(_added(before, text) for before, text in zip(["", *grown], grown, strict=False)), "")
+        if len(counts) > 1:
+            ends = sorted(counts)
+            parts = [" ".join(whole[start:end]) for start, end in pairwise([0, *ends])]
+            self._line("hearing", " … ".join(part for part in parts if part), "")
 
     def _line(self, name: str, text: str, note: str) -> None:
         style = _STYLES.get(name, "")
@@ -143,18 +146,14 @@ class PrintedTimeline:
         self.console.print(line, soft_wrap=True)
 
 
-def _added(before: str, text: str) -> str:
-    return text.removeprefix(before).strip() if before and text.startswith(before) else text
-
-
 def _words(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return a row's main text and its remark."""
     match row["step"]:
         case "heard" if row["ended_by"] == "text":
             return row["text"], "typed"
         case "heard":
-            remark = f"{row['sound_s']} s of sound, ended by {row['ended_by']} {row['after_last_word_ms']} ms after the last word"
-            return row["text"] or "(no words)", remark
+            ended = f"ended by {row['ended_by']} {row['after_last_word_ms']} ms after the last word"
+            return row["text"] or "(no words)", f"{row['sound_s']} s of sound, {ended}"
         case "understood":
             slots = "  ".join(f"{name}={_short(value)}" for name, value in row["slots"].items())
             by = "exit 0, the grammar" if row["exit"] == _FIRST_EXIT else f"exit {row['exit']}, the model"
@@ -166,7 +165,8 @@ def _words(row: Mapping[str, Any]) -> tuple[str, str]:
         case "published":
             return f"{row['topic']}  {row['payload']}", ""
         case "done":
-            return f"{row['device']}: {row['capability']} is {_short(row['value'])}", f"acknowledged after {row['took_ms']} ms"
+            done = f"{row['device']}: {row['capability']} is {_short(row['value'])}"
+            return done, f"acknowledged after {row['took_ms']} ms"
         case "failed":
             return f"{row['device']}: {row['reason']}", ""
         case _:

@@ -58,10 +58,16 @@ def _print(found: dict[str, Any], console: Console) -> None:
         for row in found["devices"]:
             state = "  ".join(f"{name} {value}" for name, value in row["values"].items())
             table.add_row(
-                row["area"] or "", row["name"], row["kind"], ", ".join(row["can"]), state if row["available"] else "offline"
+                row["area"] or "",
+                row["name"],
+                row["kind"],
+                ", ".join(row["can"]),
+                state if row["available"] else "offline",
             )
         console.print(table)
     for row in found["left_out"]:
         console.print(f"left out: {row['what']}: {row['why']}", style="yellow")
     for row in found["conflicts"]:
-        console.print(f"conflict: {row['claimed_by']} claims {row['device']}, which {row['held_by']} holds", style="red")
+        console.print(
+            f"conflict: {row['claimed_by']} claims {row['device']}, which {row['held_by']} holds", style="red"
+        )

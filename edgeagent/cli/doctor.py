@@ -25,7 +25,9 @@ async def show_findings(settings: AgentSettings, *, is_json: bool) -> int:
         console = Console(highlight=False)
         for finding in findings:
             mark, style = _MARKS[finding.verdict]
-            console.print(Text.assemble((mark, style), (finding.subject.ljust(12), "bold"), finding.found), soft_wrap=True)
+            console.print(
+                Text.assemble((mark, style), (finding.subject.ljust(12), "bold"), finding.found), soft_wrap=True
+            )
             if finding.remedy:
                 console.print(Text.assemble(("        type: ", "dim"), finding.remedy), soft_wrap=True)
     return int(any(finding.verdict == "failure" for finding in findings))

@@ -4,6 +4,7 @@ The voices are flite's slt and rms (US English, female and male) and awb (Scotti
 us: pink noise like an extractor's hum, and clatter.
 """
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -31,16 +32,18 @@ def main() -> None:
 def _sound(scene: Scene, random: np.random.Generator) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         spoken = Path(folder) / "spoken.wav"
-        subprocess.run(["flite", "-voice", scene.voice, "-t", scene.said, "-o", str(spoken)], check=True)
+        flite = shutil.which("flite") or "/usr/bin/flite"
+        subprocess.run([flite, "-voice", scene.voice, "-t", scene.said, "-o", str(spoken)], check=True)  # noqa: S603  # our own words
         speech, rate_hz = soundfile.read(spoken, dtype="float64")
-    assert rate_hz == RATE_HZ, rate_hz
+    if rate_hz != RATE_HZ:
+        raise ValueError(f"{scene.voice} speaks at {rate_hz} Hz, expected {RATE_HZ}")
     room = random.normal(0, 1e-4, round((LEAD_S + TAIL_S) * RATE_HZ) + len(speech))
     start = round(LEAD_S * RATE_HZ)
     room[start : start + len(speech)] += speech * (0.5 / np.abs(speech).max())
     if scene.noise_db is not None:
         noise = _kitchen(len(room), random)
         room += noise * np.sqrt(loudest_power(room) / loudest_power(noise) / 10 ** (scene.noise_db / 10))
-    return room / max(1.0, np.abs(room).max() / 0.99)
+    return np.asarray(room / max(1.0, np.abs(room).max() / 0.99))
 
 
 def _kitchen(count: int, random: np.random.Generator) -> np.ndarray:

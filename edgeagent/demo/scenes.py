@@ -50,10 +50,17 @@ SCENES: tuple[Scene, ...] = (
         house={"front_door": {"state": "LOCKED"}},
     ),
     Scene("yes", "yes please", "rms", "done", "and now it may", house={"front_door": {"state": "UNLOCKED"}}),
-    Scene("heater", "turn on the heater", "awb", "question", "ambiguous: there are two", house={
-        "bedroom_heater": {"system_mode": "off"},
-        "bathroom_heater": {"system_mode": "off"},
-    }),
+    Scene(
+        "heater",
+        "turn on the heater",
+        "awb",
+        "question",
+        "ambiguous: there are two",
+        house={
+            "bedroom_heater": {"system_mode": "off"},
+            "bathroom_heater": {"system_mode": "off"},
+        },
+    ),
     Scene(
         "lock",
         "lock the front door",
@@ -62,11 +69,17 @@ SCENES: tuple[Scene, ...] = (
         "locking is always free",
         house={"front_door": {"state": "LOCKED"}, "bedroom_heater": {"system_mode": "off"}},
     ),
-    Scene("fox", "the weather forecast for tomorrow promises heavy rain", "rms", "rejected", "the radio: not a command"),
-    Scene("bedroom-heater", "set the bedroom heater to twenty one degrees", "slt", "done", house={
-        "bedroom_heater": {"occupied_heating_setpoint": 21.0},
-        "bathroom_heater": {"occupied_heating_setpoint": 18.0},
-    }),
+    Scene("radio", "the weather forecast for tomorrow promises heavy rain", "rms", "rejected", "not a command"),
+    Scene(
+        "bedroom-heater",
+        "set the bedroom heater to twenty one degrees",
+        "slt",
+        "done",
+        house={
+            "bedroom_heater": {"occupied_heating_setpoint": 21.0},
+            "bathroom_heater": {"occupied_heating_setpoint": 18.0},
+        },
+    ),
     Scene("timer", "set a timer for ten minutes", "awb", "answered", "with kitchen noise", noise_db=24.0),
     Scene(
         "all-off",

@@ -1,12 +1,15 @@
 """Plays the scenes to a virtual house on an embedded broker, shows what happens, and judges it."""
 
 import asyncio
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
 from rich.text import Text
 
 from edgeagent.agent import Agent, Parts, opened, reachable_broker
@@ -21,13 +24,20 @@ from edgeagent.simulate.live import live
 from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
 
 SOUNDS = Path(__file__).parent / "sounds"
+PICTURE_WIDTH = 132
+_SVG_FORMAT = re.sub(r"@font-face \{\{.*?\n    \}\}\n", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+"""Rich's picture without fonts from other hosts: any monospaced one will do."""
 _DECISIVE = {"done", "failed", "question", "rejected", "answered"}
 _NOTHING_DONE = {"question", "rejected"}
 
 
-async def show(*, is_json: bool, is_fast: bool, house: House | None = None) -> int:
-    """Play all scenes, in the usual house or in another; return 0 only if everything came out as it should."""
-    stage = _Stage(house or small_house(), JsonTimeline() if is_json else PrintedTimeline(), is_fast=is_fast)
+async def show(*, is_json: bool, is_fast: bool, house: House | None = None, picture: Path | None = None) -> int:
+    """Play all scenes, in the usual house or in another; return 0 only if everything came out as it should.
+
+    `picture` is an SVG file to be written of the printed timeline.
+    """
+    console = Console(highlight=False, record=picture is not None, width=PICTURE_WIDTH if picture else None)
+    stage = _Stage(house or small_house(), JsonTimeline() if is_json else PrintedTimeline(console), is_fast=is_fast)
     with tempfile.TemporaryDirectory() as state:
         settings = AgentSettings(
             device=DeviceSettings(id="demo", state_dir=Path(state)), broker=BrokerSettings(embedded_port=0)
@@ -41,6 +51,8 @@ async def show(*, is_json: bool, is_fast: bool, house: House | None = None) -> i
                 failures = [scene.name for scene in SCENES if not await stage.play(scene, agent, listening)]
             neighbours.cancel()
     stage.curtain(failures)
+    if picture is not None:
+        console.save_svg(str(picture), title="edgeagent demo", code_format=_SVG_FORMAT)
     return 1 if failures else 0
 
 
@@ -61,18 +73,21 @@ class _Stage:
     def opening(self, agent: Agent) -> None:
         """Say who is there."""
         names = [f"{device.name} ({device.area})" for device in agent.devices.all_devices()]
-        self._announce({"step": "opening", "devices": names}, f"A house with {', '.join(names)}.", "")
+        self._announce(
+            {"step": "opening", "devices": names}, f"A house of {len(names)}: {', '.join(names)}.", "", "bold"
+        )
 
     async def play(self, scene: Scene, agent: Agent, listening: Listening) -> bool:
         """Play one scene to its end; return whether everything came out as it should."""
         self._rows.clear()
         remark = f"   {scene.remark}" if scene.remark else ""
-        self._announce({"step": "scene", "file": f"{scene.name}.flac", "said": scene.said}, f"\n♪ {scene.said}", remark)
+        row: dict[str, Any] = {"step": "scene", "file": f"{scene.name}.flac", "said": scene.said}
+        self._announce(row, f"\n♪ {scene.said}", remark)
         await agent.hear(listening, lambda stop: self._sound(scene, stop))
         complaint = self._complaint(scene)
         verdict = "as it should be" if complaint is None else f"NOT as it should be: {complaint}"
         mark = "✔" if complaint is None else "✘"
-        row = {"step": "verdict", "file": f"{scene.name}.flac", "right": complaint is None, "complaint": complaint}
+        row |= {"step": "verdict", "right": complaint is None, "complaint": complaint}
         self._announce(row, f"  {mark} {verdict}", "", "green" if complaint is None else "bold red")
         return complaint is None
 
@@ -109,4 +124,4 @@ class _Stage:
         if isinstance(self._timeline, JsonTimeline):
             self._timeline.note(row)
         else:
-            self._timeline.console.print(Text.assemble((text, style), (remark, "dim italic")), soft_wrap=True)
+            self._timeline.console.print(Text.assemble((text, style), (remark, "dim italic")))

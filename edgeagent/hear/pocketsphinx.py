@@ -68,7 +68,9 @@ class PocketsphinxRecognizer:
         for word in sorted({word for arcs in sentences.arcs for word in arcs}):
             self._learn(word)
         end = len(sentences.arcs)
-        arcs = [(state, after, 1.0, word) for state, leaving in enumerate(sentences.arcs) for word, after in leaving.items()]
+        arcs = [
+            (state, after, 1.0, word) for state, leaving in enumerate(sentences.arcs) for word, after in leaving.items()
+        ]
         ends = [(state, end, 1.0) for state in sentences.final]
         try:
             self._decoder.add_fsg("commands", self._decoder.create_fsg("commands", 0, end, arcs + ends))
@@ -83,7 +85,7 @@ class PocketsphinxRecognizer:
         decoder.start_utt()
         decoder.process_raw(b"".join(opening), no_search=True, full_utt=True)
         decoder.end_utt()
-        decoder.set_cmn(decoder.get_cmn(False))
+        decoder.set_cmn(decoder.get_cmn(update=False))
         decoder.start_utt()
         heard_s = 0.0
         words: tuple[Word, ...] = ()

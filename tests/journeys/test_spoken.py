@@ -20,7 +20,8 @@ from edgeagent.simulate.house import small_house
 from edgeagent.simulate.live import live
 
 pytestmark = pytest.mark.skipif(
-    not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ, reason="mosquitto is not installed: apt-get install mosquitto"
+    not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
+    reason="mosquitto is not installed: apt-get install mosquitto",
 )
 SOUNDS = Path(__file__).parents[2] / "edgeagent" / "demo" / "sounds"
 PROGRAM = (sys.executable, "-m", "edgeagent")
@@ -98,7 +99,9 @@ def test_a_dry_run_shows_the_plan_and_publishes_nothing(tmp_path: Path, port: in
         async with connect(broker_settings(port), client_id="onlooker") as onlooker:
             onlooker.subscribe("#")
             file = settings_file(tmp_path, port)
-            code, rows, _ = await edgeagent("say", "turn on the kitchen light", "--dry-run", "--settings", file, "--json")
+            code, rows, _ = await edgeagent(
+                "say", "turn on the kitchen light", "--dry-run", "--settings", file, "--json"
+            )
             while onlooker.inbox.received > len(seen):
                 seen.append((await onlooker.inbox.get()).topic)
         neighbours.cancel()
@@ -143,7 +146,9 @@ def test_ten_thousand_words_are_refused(tmp_path: Path, port: int) -> None:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_the_daemon_ends_at_once_when_it_is_told_to(tmp_path: Path, port: int, number: signal.Signals, code: int) -> None:
+def test_the_daemon_ends_at_once_when_it_is_told_to(
+    tmp_path: Path, port: int, number: signal.Signals, code: int
+) -> None:
     async def journey() -> None:
         states: list[bool] = []
         process = await asyncio.create_subprocess_exec(
@@ -176,7 +181,12 @@ def test_the_house_without_a_broker_has_ours(tmp_path: Path) -> None:
             f'[device]\nstate_dir = "{tmp_path}/state"\n[broker]\nembedded_port = {port}\n[answering]\nspeech = "off"\n'
         )
         daemon = await asyncio.create_subprocess_exec(
-            *PROGRAM, "run", "--settings", str(file), env={**os.environ, "HOME": str(tmp_path)}, stderr=subprocess.DEVNULL
+            *PROGRAM,
+            "run",
+            "--settings",
+            str(file),
+            env={**os.environ, "HOME": str(tmp_path)},
+            stderr=subprocess.DEVNULL,
         )
         house = small_house()
         neighbours = asyncio.create_task(live(house, broker_settings(port)))
