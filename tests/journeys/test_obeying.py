@@ -1,4 +1,4 @@
-"""The agent on a real mosquitto while things go wrong: repeated, planted, stale orders; brokers and devices that leave."""
+"""The agent on a real mosquitto while things go wrong: repeated, planted and stale orders; brokers and devices gone."""
 
 import asyncio
 import json
