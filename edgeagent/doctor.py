@@ -52,7 +52,8 @@ def _microphone(settings: AgentSettings) -> Iterator[Finding]:
         microphone.check(settings.microphone)
     except EdgeAgentError as error:
         remedy = error.remedy
-        if _SOUND_FOLDER.is_dir() and not os.access(_SOUND_FOLDER / "controlC0", os.R_OK | os.W_OK):
+        cards = tuple(_SOUND_FOLDER.glob("controlC*"))
+        if cards and not any(os.access(card, os.R_OK | os.W_OK) for card in cards):
             remedy = "sudo usermod -aG audio $USER   # then log in again"
         yield Finding("microphone", "failure", str(error), remedy)
         return
@@ -60,13 +61,11 @@ def _microphone(settings: AgentSettings) -> Iterator[Finding]:
 
 
 def _permissions(state: Path) -> Iterator[Finding]:
-    existing = next(folder for folder in (state, *state.parents) if folder.exists())
-    if os.access(existing, os.W_OK | os.X_OK):
+    existing = _existing(state)
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         yield Finding("permissions", "ok", f"{state} can be written")
     else:
-        yield Finding(
-            "permissions", "failure", f"{existing} cannot be written", f'sudo install -d -o "$USER" {state}'
-        )
+        yield Finding("permissions", "failure", f"{existing} cannot be written", f'sudo install -d -o "$USER" {state}')
 
 
 async def _broker(reach_broker: Callable[[], Awaitable[str]]) -> Finding:
@@ -97,12 +96,18 @@ def _clock(now: datetime) -> Finding:
 
 
 def _disk(state: Path) -> Finding:
-    existing = next(folder for folder in (state, *state.parents) if folder.exists())
+    existing = _existing(state)
     free = shutil.disk_usage(existing).free
     found = f"{free / (1 << 20):,.0f} MiB free at {existing}"
     if free < LEAST_FREE_BYTES:
         return Finding("disk", "failure", found, f"du -xh -d1 {existing} | sort -h   # and remove what is not needed")
     return Finding("disk", "ok", found)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or its nearest parent that is there and can be seen."""
+    absolute = folder.absolute()
+    return next(one for one in (absolute, *absolute.parents) if os.path.exists(one))  # noqa: PTH110  # never raises
 
 
 def _voice(settings: AgentSettings) -> Finding:

@@ -1,23 +1,33 @@
 """What systemd is told: ready, and alive as long as both the event loop and the listening thread are."""
 
 import asyncio
+import logging
 import os
 import socket
 import time
 from collections.abc import Callable, Mapping
 
+log = logging.getLogger(__name__)
+
 LISTENING_WITHIN_S = 10.0
 """A thread that listens handles thirty frames a second; even decoding a long utterance takes less than this."""
+ANSWER_WITHIN_S = 0.5
+"""The event loop waits no longer than this for a supervisor that does not take what we tell it."""
 
 
 def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Send a line like READY=1 to systemd. Return False where nobody supervises us (sd_notify(3))."""
+    """Send a line like READY=1 to systemd. Return False where nobody supervises us or takes it (sd_notify(3))."""
     address = environment.get("NOTIFY_SOCKET")
-    if not address:
+    if not address or address[0] not in "/@":
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-        out.connect("\0" + address[1:] if address[0] == "@" else address)
-        out.sendall(state.encode())
+        out.settimeout(ANSWER_WITHIN_S)
+        try:
+            out.connect("\0" + address[1:] if address[0] == "@" else address)
+            out.sendall(state.encode())
+        except OSError as error:
+            log.warning("the supervisor does not listen", extra={"socket": address, "problem": str(error)})
+            return False
     return True
 
 
@@ -27,7 +37,8 @@ async def feed_watchdog(listened_at: Callable[[], float], environment: Mapping[s
     `listened_at` is when the listening thread last asked for sound, on the monotonic clock.
     """
     limit = environment.get("WATCHDOG_USEC", "")
-    if not limit.isdigit():
+    is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())  # sd_watchdog_enabled(3)
+    if not is_ours or not limit.isdecimal() or int(limit) == 0:
         return
     every_s = int(limit) / 1e6 / 3
     while True:

@@ -1,10 +1,12 @@
-"""One TOML file to frozen settings with units; a typo is an error that names the line, the key and what was expected."""
+"""One TOML file to frozen settings with units; a typo is an error that names line, key and what was expected."""
 
 import difflib
+import json
 import re
 import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -14,12 +16,14 @@ from edgeagent.messages import Capability
 
 LARGEST_FILE_BYTES = 1 << 20
 """A settings file is a page or two; a megabyte is somebody's mistake and is not read."""
+MOST_COMPLAINTS = 20
+"""Who has made more mistakes than this mends the first ones first."""
 
 
 class Settings(BaseModel):
     """What all sections share: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class DeviceSettings(Settings):
@@ -106,7 +110,7 @@ class HearingSettings(Settings):
     vad_mode: Annotated[int, Field(ge=0, le=3)] = 2
     """How strict the speech detector is: 0 lets most through, 3 least."""
     speech_frames: Annotated[int, Field(ge=1, le=50)] = 4
-    """How many of the last frames (32 ms each) must be speech for an utterance to start; twice as many are looked at."""
+    """How many of the last frames (32 ms each) must be speech to start an utterance; twice as many are looked at."""
     pre_roll_s: Annotated[float, Field(ge=0, le=2)] = 0.4
     """Sound from before the start that belongs to the utterance."""
     complete_s: Annotated[float, Field(ge=0.03, le=2)] = 0.12
@@ -180,15 +184,32 @@ def parse(text: str, name: str = "settings") -> AgentSettings:
     """Make settings of a TOML text; `name` is the file's name in messages."""
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{name}: {error}", remedy="This is not TOML: mend the line that is named.") from error
-    try:
-        return AgentSettings.model_validate(document)
-    except ValidationError as error:
-        complaints = [_complaint(name, text, details) for details in error.errors()]
+    except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError, too
         raise SettingsError(
-            "\n".join(complaints), remedy="`edgeagent settings show --docs` lists every setting with its meaning."
+            _located(name, text, str(error)), remedy="This is not TOML: mend the line that is named."
         ) from error
+    try:
+        # By way of JSON, since only there strict means no "1883" for a number, yet a list for a tuple, text for a path.
+        return AgentSettings.model_validate_json(json.dumps(document, default=str), strict=True)
+    except ValidationError as error:
+        places = _Places(text)
+        found = error.errors()
+        complaints = [_complaint(name, places, details) for details in found[:MOST_COMPLAINTS]]
+        if len(found) > MOST_COMPLAINTS:
+            complaints.append(f"{name}: and {len(found) - MOST_COMPLAINTS} more")
+        raise SettingsError(
+            "\n".join(dict.fromkeys(complaints)),
+            remedy="`edgeagent settings show --docs` lists every setting with its meaning.",
+        ) from error
+
+
+def _located(name: str, text: str, problem: str) -> str:
+    """Return what TOML's parser says, with the line in front as everywhere else."""
+    if found := re.search(r" \(at line (\d+), column \d+\)$", problem):
+        return f"{name}:{found[1]}: {problem[: found.start()]}"
+    if problem.endswith(" (at end of document)"):
+        return f"{name}:{text.count(chr(10)) + 1}: {problem}"
+    return f"{name}: {problem}"
 
 
 def _read(path: Path) -> str:
@@ -203,56 +224,124 @@ def _read(path: Path) -> str:
     if len(raw) > LARGEST_FILE_BYTES:
         raise SettingsError(f"{path}: larger than 1 MiB", remedy="A settings file is a page of TOML.")
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not UTF-8 at byte {error.start}", remedy="Save the file as UTF-8.") from error
 
 
-def _complaint(name: str, text: str, details: ErrorDetails) -> str:
-    keys = [str(part) for part in details["loc"] if not str(part).startswith(("function-", "constrained-"))]
+def _complaint(name: str, places: "_Places", details: ErrorDetails) -> str:
+    keys, is_key = _written(details["loc"])
     where = ".".join(keys)
-    line = _line_of(text, keys)
-    place = f"{name}:{line}" if line else name
+    line = places.line(keys)
+    place = f"{name}:{line}: {where}" if line else f"{name}: {where}"
     if details["type"] == "extra_forbidden":
-        known = _known_keys(keys[:-1])
-        close = difflib.get_close_matches(keys[-1], known, n=1)
-        hint = f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
-        return f"{place}: {where}: there is no such setting{hint}"
-    found = details["input"]
-    shown = "" if details["type"] == "missing" or "password" in where else f", found {found!r:.80}"
-    return f"{place}: {where}: {details['msg'].removeprefix('Value error, ')}{shown}"
+        return f"{place}: there is no such setting{_hint(keys[-1], _known_keys(keys[:-1]))}"
+    if is_key:
+        return f"{place}: there is no such key{_hint(keys[-1], list(get_args(Capability)))}"
+    message = details["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    if details["type"] in {"model_type", "dict_type", "model_attributes_type"}:
+        message = "expected a table"
+    elif len(details["loc"]) > len(keys):  # one of the types that it may have, and none fits
+        message = "expected a word or a whole number"
+    is_secret = any("password" in key for key in keys)
+    return f"{place}: {message}{'' if is_secret or details['type'] == 'missing' else _shown(details['input'])}"
+
+
+def _written(location: Sequence[int | str]) -> tuple[list[str], bool]:
+    """Return the keys as they stand in the file, and whether the last one itself is what is wrong."""
+    keys = [str(part) for part in location]
+    if keys[-1] == "[key]":
+        return keys[:-1], True
+    is_choice = keys[-1] in {"str", "int"} and keys[:-1] == ["microphone", "device"]
+    return keys[:-1] if is_choice else keys, False
+
+
+def _hint(wrong: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(wrong, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+
+
+def _shown(found: object) -> str:
+    """Tell what was found. Not what is in a table: a password may be in it."""
+    match found:
+        case dict():
+            return ", found a table"
+        case list():
+            return ", found a list"
+    return f", found {found!r:.80}"
 
 
 def _known_keys(parents: list[str]) -> list[str]:
     model: Any = AgentSettings
     for key in parents:
-        field = model.model_fields.get(key)
-        if field is None:
-            return []
-        annotation = field.annotation
-        options = getattr(annotation, "__args__", (annotation,))
-        model = next((option for option in options if isinstance(option, type) and issubclass(option, Settings)), None)
-        if model is None:
-            return []
+        annotation = model.model_fields[key].annotation
+        options = get_args(annotation) or (annotation,)
+        model = next(option for option in options if isinstance(option, type) and issubclass(option, Settings))
     return list(model.model_fields)
 
 
-def _line_of(text: str, keys: list[str]) -> int | None:
-    """Find the line of a key; TOML's parser keeps no positions. Falls back to the line of its table."""
-    table: list[str] = []
-    best: int | None = None
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = raw.strip()
-        if header := re.match(r"\[+\s*([^\]]+?)\s*\]+", line):
-            table = _parts(header.group(1))
-            if table and table == keys[: len(table)]:
-                best = number
-        elif assignment := re.match(r"([^=#]+?)\s*=", line):
-            path = [*table, *_parts(assignment.group(1))]
-            if path == keys[: len(path)]:
-                return number
-    return best
+_TOML = re.compile(
+    r'''"""(?:\\.|[^\\])*?"{3,5}|\'{3}.*?\'{3,5}|"(?:\\.|[^"\\])*"|\'[^\']*\'|\#[^\n]*|.''', re.DOTALL | re.VERBOSE
+)
+"""Strings and comments of a text that is TOML, and what is between them letter by letter."""
 
 
-def _parts(dotted: str) -> list[str]:
-    return [part.strip().strip("\"'") for part in dotted.split(".")]
+class _Places:
+    """Where in a TOML text the keys are; TOML's parser keeps no positions."""
+
+    def __init__(self, text: str) -> None:
+        """Read the statements of a text that is TOML: tables' headers, and keys with values."""
+        self._statements: list[tuple[int, list[str], Any]] = []
+        table: list[str] = []
+        for line, statement in _statements(text):
+            found = tomllib.loads(statement)
+            is_header = statement.startswith("[")
+            self._statements.append((line, [] if is_header else table, found))
+            if is_header:
+                table = list(_only_path(found))
+
+    def line(self, keys: Sequence[str]) -> int | None:
+        """Return the line of the statement that says most of these keys, or None if none says any."""
+        best, most = None, 0
+        for line, table, found in self._statements:
+            if list(keys[: len(table)]) != table:
+                continue
+            depth = len(table) + _depth(found, keys[len(table) :])
+            if depth > max(most, len(table)):
+                best, most = line, depth
+        return best
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the text of every statement, which may go on over several lines."""
+    line = begun = 1
+    open_brackets = 0
+    parts: list[str] = []
+    for part in _TOML.findall(text):
+        if part == "\n" and not open_brackets:
+            if statement := "".join(parts).strip():
+                yield begun, statement
+            parts, begun = [], line + 1
+        elif not part.startswith("#"):
+            parts.append(part)
+            open_brackets += (part in "[{") - (part in "]}")
+        line += part.count("\n")
+    if statement := "".join(parts).strip():
+        yield begun, statement
+
+
+def _depth(found: object, keys: Sequence[str]) -> int:
+    """Return how many of the keys lead into a document."""
+    depth = 0
+    for key in keys:
+        if not isinstance(found, Mapping) or key not in found:
+            break
+        depth, found = depth + 1, found[key]
+    return depth
+
+
+def _only_path(header: object) -> Iterator[str]:
+    """Yield the keys of a table's header, [a.b] or [[a.b]]."""
+    while header and isinstance(header, dict):
+        key, header = next(iter(header.items()))
+        yield key

@@ -85,4 +85,4 @@ async def running(
         stop.set()
         await asyncio.to_thread(thread.join, JOIN_S)
         if thread.is_alive():
-            log.error("thread does not end", extra={"thread": name})
+            log.error("thread does not end", extra={"producer": name})

@@ -2,25 +2,32 @@
 
 The rules:
 1. a guarded plan becomes a question; only a plain confirmation within the time carries it out, and only once;
-2. "which one?" is answered by an area or a name that was offered; what comes of it may have to be confirmed in turn;
+2. "which one?" is answered by an area or a name that was offered; what comes of it may have to be confirmed in turn,
+   or be asked about again; an answer that was not offered leaves the question open, for no longer than before;
 3. any other command, and "never mind", drop the open question: nothing is done for it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgeagent.act.plan import Plan, Planned, narrowed
+from edgeagent.act.plan import Plan, Planned
 from edgeagent.act.safety import worst
-from edgeagent.messages import Action, Answer, Command, Device, Question, Rejection, Slot, Value
+from edgeagent.act.targets import called, is_offered, narrowed
+from edgeagent.messages import Action, Answer, Command, Question, Rejection
 from edgeagent.settings import ActingSettings
 
 Planner = Callable[[Command], Planned]
+
+MOST_NAMED = 3
+"""A confirmation names this many devices, and says how many more there are."""
 
 _VERBS = {
     "power": {"on": "switch on", "off": "switch off"},
     "lock": {"locked": "lock", "unlocked": "unlock"},
     "opening": {"open": "open", "closed": "close", "stopped": "stop"},
     "run": {"running": "start", "stopped": "stop"},
+    "activate": {"now": "start"},
+    "acknowledge": {"now": "acknowledge"},
 }
 
 
@@ -66,16 +73,16 @@ class Dialogue:
         answer = next((slot for slot in command.slots if slot.name in {"area", "name"}), None)
         if pending is None or pending.question.kind != "which" or answer is None:
             return Rejection(command.utterance, "nothing-to-confirm", command.text, "no question is open")
-        if _spoken(answer.value) not in {_spoken(choice) for choice in pending.question.choices}:
+        if not is_offered(answer, pending.question, pending.command):
             self._pending = pending
-            return Rejection(command.utterance, "no-such-device", command.text, pending.question.prompt)
-        narrower = narrowed(pending.command, Slot(answer.name, answer.value, answer.text))
-        return self._guarded(pending.command, plan(replace(narrower, utterance=command.utterance)))
+            return Rejection(command.utterance, "no-such-device", command.text, pending.question.prompt.rstrip("?"))
+        narrower = replace(narrowed(pending.command, answer), utterance=command.utterance)
+        return self._guarded(narrower, plan(narrower))
 
     def _guarded(self, command: Command, planned: Planned) -> Planned:
         if isinstance(planned, Question):
             return self._ask(planned, command, ())
-        if not isinstance(planned, Plan) or command.intent == "emergency_stop":
+        if not isinstance(planned, Plan):
             return planned
         risk = worst(planned.actions, self._settings)
         if risk == "never":
@@ -93,20 +100,11 @@ class Dialogue:
 
 def _in_words(actions: tuple[Action, ...]) -> str:
     first = actions[0]
-    names = " and ".join(_called(action.device) for action in actions[:3])
+    names = " and ".join(f"the {called(action.device)}" for action in actions[:MOST_NAMED])
+    if len(actions) > MOST_NAMED:
+        names = f"{names} and {len(actions) - MOST_NAMED} more"
     verb = _VERBS.get(first.capability, {}).get(str(first.value))
     if verb is not None:
         return f"{verb} {names}"
     value = f"{first.value:g}" if isinstance(first.value, float) else first.value
     return f"set {names} to {value} {first.device.units.get(first.capability, '')}".rstrip()
-
-
-def _called(device: Device) -> str:
-    """Return the name with the area, where the name does not have it: there may be another of that name."""
-    if device.area is None or device.area.casefold() in device.name.casefold():
-        return f"the {device.name}"
-    return f"the {device.name} in the {device.area}"
-
-
-def _spoken(value: Value) -> str:
-    return str(value).casefold()

@@ -1,46 +1,28 @@
 """A command and what is there to actions, or a question, a rejection, an answer. Pure.
 
-Which devices are meant:
-1. a name: the devices of that name; several: the one in the named area, else the one here, else ask which;
-2. a kind ("the lights"): all of it in the named area, else here, else in the only area that has any, else ask which;
-3. only devices that are able count where that settles it.
+Which devices are meant is in targets.py, what each is ordered in amounts.py, what is answered in queries.py. The rules:
+- devices of a group that are offline stay in the plan, so that their failure is told; if all are, nothing is planned;
+- a stop is planned whether the device says that it is there or not;
+- the emergency stop is for every machine, and for what is moving.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, get_args
 
-from edgeagent.act.queries import reading, state_of
-from edgeagent.messages import Action, Answer, Capability, Command, Device, Kind, Question, Rejection, Slot, Value
+from edgeagent.act.amounts import Wish, amount, is_dark
+from edgeagent.act.queries import query
+from edgeagent.act.safety import is_stop
+from edgeagent.act.targets import Home, narrowed, targets
+from edgeagent.messages import Action, Answer, Capability, Command, Device, Question, Rejection, Value
+
+__all__ = ["Home", "Plan", "Planned", "TimerOrder", "narrowed", "plan"]
 
 BRIGHTNESS_STEP = 20.0
 VOLUME_STEP = 10.0
-WORST_SPEEDS = {"low": 25.0, "medium": 50.0, "high": 100.0}
-
-
-class Home(Protocol):
-    """What planning must know of the devices."""
-
-    def named(self, name: str, area: str | None = None) -> Sequence[Device]:
-        """Return the devices that are called so, in that area if one is given."""
-        ...
-
-    def of_kind(self, kind: Kind, area: str | None = None) -> Sequence[Device]:
-        """Return the devices of that kind, in that area if one is given."""
-        ...
-
-    def all_devices(self) -> Sequence[Device]:
-        """Return every device."""
-        ...
-
-    def values(self, device: str) -> Mapping[Capability, Value]:
-        """Return the last values that the device told."""
-        ...
-
-    def is_available(self, device: str) -> bool:
-        """Tell whether the device says that it can be reached."""
-        ...
+SPEEDS: Mapping[Value, float] = {"low": 25.0, "medium": 50.0, "high": 100.0}
+"""Percent; a fan of three steps rounds them up to its own."""
+MOST_NAMES_IN_HELP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,212 +75,92 @@ _STEPPED: Mapping[str, tuple[Capability, float]] = {
     "adjust_brightness": ("brightness", BRIGHTNESS_STEP),
     "adjust_volume": ("volume", VOLUME_STEP),
 }
-_KIND_OF: Mapping[Capability, Kind] = {
-    "brightness": "light",
-    "color": "light",
-    "position": "cover",
-    "opening": "cover",
-    "target_temperature": "climate",
-    "mode": "climate",
-    "speed": "fan",
-    "playback": "media",
-    "volume": "media",
-    "cleaning": "vacuum",
-    "acknowledge": "alarm",
-}
-_TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_timer", "resume_timer", "timer_left"})
 _DIRECTIONS: Mapping[Value, int] = {"up": 1, "down": -1}
-_UNITS: Mapping[str, frozenset[str]] = {
-    "rpm": frozenset({"rpm", "r/min", "1/min"}),
-    "bar": frozenset({"bar"}),
-    "percent": frozenset({"%", "percent"}),
-    "degrees": frozenset({"°c", "°f", "c", "f", "degrees", "celsius", "fahrenheit"}),
-    "liters per minute": frozenset({"l/min", "lpm"}),
-    "litres per minute": frozenset({"l/min", "lpm"}),
-}
+_TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_timer", "resume_timer", "timer_left"})
 
 
 def plan(command: Command, home: Home, here: str | None, now: Callable[[], datetime]) -> Planned:
     """Return what is to be done about a command. `here` is the area of this device; `now` gives the local time."""
     if command.intent in _TIMERS:
         return TimerOrder(command)
-    if command.intent == "get_time":
-        return Answer(command.utterance, f"It is {now():%H:%M}.")
-    if command.intent == "get_date":
-        return Answer(command.utterance, f"It is {now():%A}, {now():%B} {now().day}.")
-    if command.intent == "help":
-        return Answer(command.utterance, _help(home))
-    if command.intent == "emergency_stop":
-        return _emergency_stop(command, home)
-    if command.intent in {"get_state", "get_value"}:
-        return _query(command, home, here)
-    order = _order(command)
-    if order is None:
-        return Rejection(command.utterance, "not-able", command.text, f"no device does {command.intent}")
-    capability, value = order
-    meant = _targets(command, home, here, capability)
+    match command.intent:
+        case "emergency_stop":
+            return _emergency_stop(command, home)
+        case "get_state" | "get_value":
+            return query(command, home, here)
+        case "get_time" | "get_date" | "help":
+            return Answer(command.utterance, _told(command.intent, home, now()))
+        case _:
+            return _order(command, home, here)
+
+
+def _order(command: Command, home: Home, here: str | None) -> Plan | Question | Rejection | Answer:
+    wish = _wish(command)
+    if wish is None:
+        return Rejection(command.utterance, "not-able", command.text, "nothing here can do that")
+    meant = targets(command, home, here, wish.capability)
     if not isinstance(meant, tuple):
         return meant
-    return _actions(command, meant, capability, value, home)
+    return _actions(command, meant, wish, home)
 
 
-def _order(command: Command) -> tuple[Capability, Value] | None:
+def _wish(command: Command) -> Wish | None:
     if (fixed := _FIXED.get(command.intent)) is not None:
-        return fixed
+        return Wish(*fixed)
     if (valued := _VALUED.get(command.intent)) is not None:
         value = command.slot(valued[1])
         if value is None:
             return None
-        return valued[0], WORST_SPEEDS.get(str(value), value) if valued[0] == "speed" else value
-    if (stepped := _STEPPED.get(command.intent)) is not None:
-        return stepped[0], stepped[1] * _DIRECTIONS.get(command.slot("direction") or "up", 1)
-    return None
+        return Wish(valued[0], SPEEDS.get(value, value) if valued[0] == "speed" else value)
+    stepped, direction = _STEPPED.get(command.intent), _DIRECTIONS.get(command.slot("direction") or "")
+    if stepped is None or direction is None:
+        return None
+    return Wish(stepped[0], stepped[1] * direction, is_step=True)
 
 
-def _targets(
-    command: Command, home: Home, here: str | None, capability: Capability
-) -> tuple[Device, ...] | Question | Rejection:
-    name, area = command.slot("name"), command.slot("area")
-    place = here if area == "here" else None if area is None else str(area)
-    if area == "here" and here is None:
-        detail = "no area is set for this device: [device] area"
-        return Rejection(command.utterance, "no-such-device", command.text, detail)
-    if name is not None:
-        return _by_name(command, home, str(name), place, here, capability)
-    wanted = command.slot("kind") or _KIND_OF.get(capability)
-    kind = next((known for known in get_args(Kind) if known == wanted), None)
-    if kind is None:
-        return Rejection(command.utterance, "no-such-device", command.text, "no device was named")
-    return _by_kind(command, home, kind, place, here, capability)
-
-
-def _by_name(
-    command: Command, home: Home, name: str, place: str | None, here: str | None, capability: Capability
-) -> tuple[Device, ...] | Question | Rejection:
-    found = tuple(home.named(name, place))
-    if not found:
-        where = f" in the {place.lower()}" if place else ""
-        return Rejection(command.utterance, "no-such-device", command.text, f"there is no {name.lower()}{where}")
-    able = tuple(device for device in found if capability in device.capabilities)
-    if not able:
-        return Rejection(command.utterance, "not-able", command.text, f"{found[0].name} cannot do that")
-    if len(able) > 1 and place is None and here is not None:
-        able = tuple(device for device in able if _same(device.area, here)) or able
-    return able if len(able) == 1 else _which(command, able)
-
-
-def _by_kind(
-    command: Command, home: Home, kind: Kind, place: str | None, here: str | None, capability: Capability
-) -> tuple[Device, ...] | Question | Rejection:
-    everywhere = tuple(device for device in home.of_kind(kind) if capability in device.capabilities)
-    if command.slot("scope") == "all" and place is None:
-        found = everywhere
-    else:
-        area = place or (here if any(_same(device.area, here) for device in everywhere) else None)
-        found = tuple(device for device in everywhere if area is None or _same(device.area, area))
-    if not found:
-        where = f" in the {place.lower()}" if place else ""
-        return Rejection(command.utterance, "no-such-device", command.text, f"there is no {kind}{where} that can do that")
-    areas = {device.area for device in found}
-    if len(areas) > 1 and command.slot("scope") != "all":
-        return _which(command, found)
-    return found
-
-
-def _which(command: Command, candidates: Sequence[Device]) -> Question:
-    """Ask for the area where that tells the candidates apart, for the name otherwise."""
-    areas = tuple(dict.fromkeys(device.area for device in candidates if device.area))
-    by_area = len(areas) == len(candidates) or len({device.name for device in candidates}) == 1
-    choices = areas if by_area and len(areas) > 1 else tuple(dict.fromkeys(device.name for device in candidates))
-    listed = ", ".join(f"the {choice.lower()}" for choice in choices[:-1])
-    prompt = f"Which one: {listed} or the {choices[-1].lower()}?" if listed else "Which one? They have the same name."
-    return Question(command.utterance, "which", prompt, choices)
-
-
-def narrowed(command: Command, choice: Slot) -> Command:
-    """Return the command with the answer to "which one?" in it."""
-    kept = tuple(slot for slot in command.slots if slot.name != choice.name)
-    return replace(command, slots=(*kept, choice))
-
-
-def _actions(
-    command: Command, devices: Sequence[Device], capability: Capability, value: Value, home: Home
-) -> Plan | Rejection:
+def _actions(command: Command, devices: Sequence[Device], wish: Wish, home: Home) -> Plan | Rejection | Answer:
+    uid = command.utterance
+    if not is_stop(wish.capability, wish.value) and not any(home.is_available(device.id) for device in devices):
+        detail = f"{devices[0].name} is offline" if len(devices) == 1 else "all of them are offline"
+        return Rejection(uid, "offline", command.text, detail)
+    awake = [device for device in devices if not is_dark(wish, home.values(device.id))]
+    if not awake:
+        return Answer(uid, f"{devices[0].name} is off." if len(devices) == 1 else "They are off.")
     actions = []
-    for number, device in enumerate(devices, start=1):
-        if not home.is_available(device.id):
-            if len(devices) > 1:
-                continue
-            return Rejection(command.utterance, "no-such-device", command.text, f"{device.name} is offline")
-        wanted = _absolute(command, device, capability, value, home)
-        if (complaint := _complaint(command, device, capability, wanted)) is not None:
-            return Rejection(command.utterance, "out-of-range", command.text, complaint)
-        actions.append(Action(f"{command.utterance}.{number}", command.utterance, device, capability, wanted))
-    if not actions:
-        return Rejection(command.utterance, "no-such-device", command.text, "all of them are offline")
+    for number, device in enumerate(awake, start=1):
+        wanted = amount(command, device, wish, home.values(device.id))
+        if isinstance(wanted, str):
+            return Rejection(uid, "out-of-range", command.text, wanted)
+        actions.append(Action(f"{uid}.{number}", uid, device, *wanted))
     return Plan(command, tuple(actions))
 
 
-def _absolute(command: Command, device: Device, capability: Capability, value: Value, home: Home) -> Value:
-    """Turn "brighter" into a brightness."""
-    if command.intent not in _STEPPED:
-        return value
-    before = home.values(device.id).get(capability, 50.0)
-    return min(100.0, max(0.0, float(before) + float(value)))
-
-
-def _complaint(command: Command, device: Device, capability: Capability, value: Value) -> str | None:
-    unit = command.slot("unit")
-    own = device.units.get(capability)
-    if unit is not None and own is not None and own.lower() not in _UNITS.get(str(unit), {str(unit)}):
-        return f"{device.name} is set in {own}, not in {unit}"
-    if isinstance(value, str) or capability not in device.ranges:
-        return None
-    low, high = device.ranges[capability]
-    if low <= value <= high:
-        return None
-    return f"{device.name} takes {low:g} to {high:g}{f' {own}' if own else ''}, not {value:g}"
-
-
 def _emergency_stop(command: Command, home: Home) -> Plan | Rejection:
-    """Stop every machine that can be stopped, whether it says that it is there or not."""
-    machines = [device for device in home.all_devices() if "run" in device.capabilities]
-    if not machines:
+    """Stop every machine that can be stopped, there or not, and every cover that is moving."""
+    orders: list[tuple[Device, Capability]] = []
+    for device in home.all_devices():
+        if "run" in device.capabilities:
+            orders.append((device, "run"))
+        elif device.kind == "cover" and home.values(device.id).get("opening") in {"opening", "closing"}:
+            orders.append((device, "opening"))
+    if not orders:
         return Rejection(command.utterance, "no-such-device", command.text, "there is no machine to stop")
     return Plan(
         command,
         tuple(
-            Action(f"{command.utterance}.{number}", command.utterance, machine, "run", "stopped")
-            for number, machine in enumerate(machines, start=1)
+            Action(f"{command.utterance}.{number}", command.utterance, device, capability, "stopped")
+            for number, (device, capability) in enumerate(orders, start=1)
         ),
     )
 
 
-def _query(command: Command, home: Home, here: str | None) -> Question | Rejection | Answer:
-    area = command.slot("area")
-    place = here if area == "here" else None if area is None else str(area)
-    name = command.slot("name")
-    if name is not None:
-        found = tuple(home.named(str(name), place))
-    else:
-        found = tuple(device for device in home.all_devices() if place is None or _same(device.area, place))
-    if command.intent == "get_value":
-        answer = reading(found, str(command.slot("quantity") or ""), home.values, here if name is None else None)
-    elif len(found) > 1:
-        return _which(command, found)
-    else:
-        answer = state_of(found, str(command.slot("state") or ""), home.values)
-    if answer is None:
-        return Rejection(command.utterance, "no-such-device", command.text, "nothing here tells that")
-    return Answer(command.utterance, answer)
-
-
-def _help(home: Home) -> str:
+def _told(intent: str, home: Home, now: datetime) -> str:
+    if intent == "get_time":
+        return f"It is {now:%H:%M}."
+    if intent == "get_date":
+        return f"It is {now:%A}, {now:%B} {now.day}."
     names = sorted({device.name for device in home.all_devices() if device.capabilities - {"reading"}})
     if not names:
         return "No device has been found yet."
-    return f"You can speak to {', '.join(names[:8])}{' and others' if len(names) > 8 else ''}."
-
-
-def _same(area: str | None, other: str | None) -> bool:
-    return area is not None and other is not None and area.casefold() == other.casefold()
+    others = " and others" if len(names) > MOST_NAMES_IN_HELP else ""
+    return f"You can speak to {', '.join(names[:MOST_NAMES_IN_HELP])}{others}."

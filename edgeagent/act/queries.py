@@ -1,14 +1,31 @@
-"""Questions about state to answers in words, from what the devices last told."""
+"""Questions about state to answers in words, from what the devices last told.
 
-from collections.abc import Callable, Mapping, Sequence
+The rules:
+- of several devices of one name, those count that can tell what is asked; then the one here; else ask which;
+- a reading that nobody is named for is that of the named area, else of here, else of everywhere, three at the most;
+- what a device that is offline told is told as old.
+"""
 
-from edgeagent.messages import Capability, Device, Value
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-Values = Callable[[str], Mapping[Capability, Value]]
+from edgeagent.act.names import key_of
+from edgeagent.act.targets import Home, called, in_area, place_of, which
+from edgeagent.messages import Answer, Capability, Command, Device, Question, Rejection, Value
 
-_ASKED: Sequence[Capability] = ("power", "opening", "lock", "run", "playback", "cleaning", "reading")
-_SPOKEN_STATES: Mapping[str, str] = {"shut": "closed", "playing": "playing", "running": "running"}
-_DEVICE_CLASS_WORDS: Mapping[str, tuple[str, str]] = {
+MOST_TOLD = 3
+
+_STATES: Mapping[Capability, frozenset[str]] = {
+    "power": frozenset({"on", "off"}),
+    "opening": frozenset({"open", "closed", "opening", "closing"}),
+    "lock": frozenset({"locked", "unlocked"}),
+    "run": frozenset({"running", "stopped"}),
+    "playback": frozenset({"playing", "paused"}),
+    "cleaning": frozenset({"cleaning", "docked"}),
+}
+"""The words in which a capability can be asked about."""
+_CLASS_WORDS: Mapping[str, tuple[str, str]] = {
     "door": ("open", "closed"),
     "garage_door": ("open", "closed"),
     "window": ("open", "closed"),
@@ -16,58 +33,153 @@ _DEVICE_CLASS_WORDS: Mapping[str, tuple[str, str]] = {
     "lock": ("unlocked", "locked"),
     "motion": ("seeing motion", "quiet"),
     "occupancy": ("occupied", "empty"),
+    "presence": ("occupied", "empty"),
     "moisture": ("wet", "dry"),
     "smoke": ("seeing smoke", "clear"),
     "battery": ("low", "charged"),
     "running": ("running", "stopped"),
     "problem": ("in trouble", "fine"),
+    "vibration": ("vibrating", "still"),
 }
+"""What on and off of a binary sensor mean (Home Assistant's binary sensor device classes)."""
+_CLASSES: Mapping[str, frozenset[str]] = {"pressure": frozenset({"pressure", "atmospheric_pressure"})}
+_CALLED: Mapping[str, str] = {"volume_flow_rate": "flow", "aqi": "air quality", "illuminance": "light level"}
+_UNITS: Mapping[str, frozenset[str]] = {"speed": frozenset({"rpm", "r/min", "1/min"})}
 
 
-def state_of(devices: Sequence[Device], asked: str, values: Values) -> str | None:
-    """Answer "is it …?" for one device, or "how is it?" where nothing particular was asked; None if nobody knows."""
-    if not devices:
-        return None
-    device = devices[0]
-    told = values(device.id)
-    states = [_in_words(device, capability, told[capability]) for capability in _ASKED if capability in told]
+def query(command: Command, home: Home, here: str | None) -> Question | Rejection | Answer:
+    """Answer a question about a device's state, or about a quantity."""
+    place = place_of(command, here)
+    if isinstance(place, Rejection):
+        return place
+    name = command.slot("name")
+    found = home.all_devices() if name is None else home.named(str(name), place)
+    if command.intent == "get_value":
+        return _value(command, found, home, place, here)
+    if name is None or not found:
+        detail = "no device was named" if name is None else f"there is no {str(name).lower()}"
+        return Rejection(command.utterance, "no-such-device", command.text, detail)
+    asked = str(command.slot("state") or "")
+    able = tuple(device for device in found if asked and asked in _words_of(device)) or tuple(found)
+    one = _one(command, able, here if place is None else None)
+    if not isinstance(one, Device):
+        return one
+    return Answer(command.utterance, state_of(one, asked, home.values(one.id)) + _caveat(one, home))
+
+
+def state_of(device: Device, asked: str, told: Mapping[Capability, Value]) -> str:
+    """Answer "is it …?", or "how is it?" where nothing particular was asked, from what the device told."""
+    states = {
+        capability: _in_words(device, capability, told[capability])
+        for capability in (*_STATES, "reading")
+        if capability in told
+    }
+    set_to = _set_to(device, told)
     if not states:
-        return f"{device.name} has not said." if asked else None
-    if not asked:
-        return f"{device.name} is {states[0]}."
-    wanted = _SPOKEN_STATES.get(asked, asked)
-    if wanted in states:
-        return f"Yes, {device.name} is {asked}."
-    return f"No, {device.name} is {states[0]}."
+        return f"{device.name} {f'is {set_to}' if set_to else 'has not said'}."
+    about = [state for can, state in states.items() if asked and asked in _words(device, can)]
+    if about:
+        return f"Yes, {device.name} is {asked}." if asked in about else f"No, {device.name} is {about[0]}."
+    return f"{device.name} is {next(iter(states.values()))}{f', {set_to}' if set_to else ''}."
 
 
-def reading(devices: Sequence[Device], quantity: str, values: Values, here: str | None) -> str | None:
-    """Answer "what is the temperature?": of the devices, the one that measures it, here first; None if none does."""
-    measuring = [device for device in devices if _measures(device, quantity) and "reading" in values(device.id)]
-    measuring.sort(key=lambda device: here is None or (device.area or "").casefold() != here.casefold())
-    if not measuring:
-        return _from_climate(devices, quantity, values)
-    device = measuring[0]
-    value, unit = values(device.id)["reading"], device.units.get("reading", "")
-    return f"{device.name}: {value:g} {unit}".rstrip() + "." if isinstance(value, float) else f"{device.name}: {value}."
+def _value(
+    command: Command, found: Sequence[Device], home: Home, place: str | None, here: str | None
+) -> Question | Rejection | Answer:
+    quantity, name = str(command.slot("quantity") or ""), command.slot("name")
+    if name is None:
+        measuring = [device for device in found if quantity and _measures(device, quantity)]
+        there = in_area(measuring, place) if place else in_area(measuring, here) or measuring
+        told = [device for device in there if "reading" in home.values(device.id)] or there
+    else:
+        measuring = [device for device in found if _measures(device, quantity)] or _parts_of(found, quantity, home)
+        one = _one(command, measuring or [device for device in found if _is_set(device, quantity)], here)
+        if isinstance(one, Question):
+            return one
+        told = [one] if isinstance(one, Device) else []
+    if not told:
+        detail = "nothing here tells that"
+        if name is not None:
+            detail = f"{str(name).lower()} does not tell that" if found else f"there is no {str(name).lower()}"
+        return Rejection(command.utterance, "no-such-device", command.text, detail)
+    names = Counter(device.name for device in told)
+    sentences = [
+        _reading(device if names[device.name] == 1 else replace(device, name=called(device)), home.values(device.id))
+        + _caveat(device, home)
+        for device in told[:MOST_TOLD]
+    ]
+    return Answer(command.utterance, " ".join(sentences))
 
 
-def _from_climate(devices: Sequence[Device], quantity: str, values: Values) -> str | None:
-    for device in devices:
-        value = values(device.id).get("target_temperature")
-        if quantity in {"", "temperature"} and device.kind == "climate" and value is not None:
-            return f"{device.name} is set to {value:g} degrees." if isinstance(value, float) else None
-    return None
+def _one(command: Command, devices: Sequence[Device], here: str | None) -> Device | Question | Rejection:
+    if not devices:
+        return Rejection(command.utterance, "no-such-device", command.text, "nothing here tells that")
+    nearest = in_area(devices, here) or devices
+    return nearest[0] if len(nearest) == 1 else which(command, nearest)
 
 
 def _measures(device: Device, quantity: str) -> bool:
+    """Tell whether this device's reading is of the quantity: by its class; without one, by its unit or its name."""
     if "reading" not in device.capabilities:
         return False
-    return not quantity or quantity == device.device_class or quantity in device.name.casefold()
+    if not quantity:
+        return True
+    if device.kind == "climate":
+        return quantity == "temperature"
+    if device.device_class is not None:
+        return device.device_class in _CLASSES.get(quantity, {quantity})
+    if device.units.get("reading", "").lower() in _UNITS.get(quantity, ()):
+        return True
+    word = _CALLED.get(quantity, quantity.replace("_", " "))
+    return f" {word} " in f" {key_of(device.name)} "
+
+
+def _parts_of(found: Sequence[Device], quantity: str, home: Home) -> list[Device]:
+    """Return the sensors that belong to a device: they are called after it ("Kettle power" of "Kettle")."""
+    starts = tuple(f"{key_of(device.name)} " for device in found)
+    parts = (device for device in home.all_devices() if starts and key_of(device.name).startswith(starts))
+    return [device for device in parts if quantity and _measures(device, quantity)]
+
+
+def _is_set(device: Device, quantity: str) -> bool:
+    if "target_temperature" in device.capabilities:
+        return quantity in {"", "temperature"}
+    return "setpoint" in device.capabilities
+
+
+def _reading(device: Device, told: Mapping[Capability, Value]) -> str:
+    set_to = _set_to(device, told)
+    if "reading" not in told:
+        return f"{device.name} is {set_to}." if set_to else f"{device.name} has not said."
+    told_now = _in_words(device, "reading", told["reading"])
+    return f"{device.name}: {told_now}{f', {set_to}' if set_to else ''}."
+
+
+def _set_to(device: Device, told: Mapping[Capability, Value]) -> str:
+    targets: tuple[Capability, ...] = ("target_temperature", "setpoint")
+    settings = [f"set to {_in_words(device, can, told[can])}" for can in targets if can in told]
+    return settings[0] if settings else ""
+
+
+def _caveat(device: Device, home: Home) -> str:
+    return "" if home.is_available(device.id) else " But it is offline now."
+
+
+def _words_of(device: Device) -> frozenset[str]:
+    return frozenset(word for capability in device.capabilities for word in _words(device, capability))
+
+
+def _words(device: Device, capability: Capability) -> frozenset[str]:
+    if capability == "reading" and device.kind == "binary_sensor":
+        return frozenset(_CLASS_WORDS.get(device.device_class or "", ("on", "off")))
+    return _STATES.get(capability, frozenset())
 
 
 def _in_words(device: Device, capability: Capability, value: Value) -> str:
-    words = _DEVICE_CLASS_WORDS.get(device.device_class or "")
+    words = _CLASS_WORDS.get(device.device_class or "")
     if capability == "reading" and words is not None and value in {"on", "off"}:
         return words[0 if value == "on" else 1]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, str):
+        return value
+    number = f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{number} {device.units.get(capability, '')}".rstrip()

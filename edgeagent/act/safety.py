@@ -1,7 +1,7 @@
 """What may be done by voice at once, what only after a confirmation, and what never.
 
 The rules, in their order:
-1. stopping a machine or a moving thing, locking and closing off are always free: nobody is asked before a stop;
+1. stopping what runs or moves, and locking, are always free: nobody is asked before a stop;
 2. the owner's class for the device, then the owner's class for the capability;
 3. unlocking, opening what lets people or media through, starting a machine, switching a heater on and changing a set
    point are guarded;
@@ -11,19 +11,28 @@ The rules, in their order:
 from collections.abc import Sequence
 from typing import Literal
 
-from edgeagent.messages import Action
+from edgeagent.act.names import key_of
+from edgeagent.messages import Action, Capability, Device, Value
 from edgeagent.settings import ActingSettings, Risk
 
 PASSAGES = frozenset({"garage", "garage_door", "gate", "door"})
-_ALWAYS_FREE = frozenset({("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped"), ("lock", "locked")})
+"""Device classes of covers that keep people out. A cover without a class goes by the words of its name."""
+_STOPS: frozenset[tuple[Capability, Value]] = frozenset(
+    {("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped")}
+)
+_BY_SEVERITY: tuple[Literal["never", "guarded", "free"], ...] = ("never", "guarded", "free")
+
+
+def is_stop(capability: Capability, value: Value) -> bool:
+    """Tell whether this stops something: never asked about, and tried even where the device says that it is away."""
+    return (capability, value) in _STOPS
 
 
 def risk_of(action: Action, settings: ActingSettings) -> Risk:
     """Return the risk class of one action."""
-    if (action.capability, action.value) in _ALWAYS_FREE:
+    if is_stop(action.capability, action.value) or (action.capability, action.value) == ("lock", "locked"):
         return "free"
-    by_device = {name.lower(): risk for name, risk in settings.device_risks.items()}
-    if (risk := by_device.get(action.device.name.lower())) is not None:
+    if (risk := _of_device(action.device, settings)) is not None:
         return risk
     if (risk := settings.risks.get(action.capability)) is not None:
         return risk
@@ -32,9 +41,16 @@ def risk_of(action: Action, settings: ActingSettings) -> Risk:
 
 def worst(actions: Sequence[Action], settings: ActingSettings) -> Risk:
     """Return the highest risk class among the actions."""
-    order: tuple[Literal["never", "guarded", "free"], ...] = ("never", "guarded", "free")
     risks = {risk_of(action, settings) for action in actions}
-    return next((risk for risk in order if risk in risks), "free")
+    return next((risk for risk in _BY_SEVERITY if risk in risks), "free")
+
+
+def _of_device(device: Device, settings: ActingSettings) -> Risk | None:
+    """Return the owner's class for any of the device's names, the severest where there are several."""
+    names = {key_of(name) for name in (device.name, *device.aliases)}
+    names |= {key_of(f"{device.area} {name}") for name in names} if device.area else set()
+    risks = {risk for name, risk in settings.device_risks.items() if key_of(name) in names}
+    return next((risk for risk in _BY_SEVERITY if risk in risks), None)
 
 
 def _is_guarded(action: Action) -> bool:
@@ -43,9 +59,16 @@ def _is_guarded(action: Action) -> bool:
         case "lock" | "run" | "setpoint":
             return True
         case "opening" | "position":
-            lets_through = device.kind == "valve" or device.device_class in PASSAGES
-            return lets_through and action.value not in {"closed", 0, 0.0}
+            return action.value not in {"closed", 0} and (device.kind == "valve" or _is_passage(device))
         case "power" | "mode":
             return device.kind == "climate" and action.value != "off"
+        case "activate":
+            return device.kind == "machine"
         case _:
             return False
+
+
+def _is_passage(device: Device) -> bool:
+    if device.device_class is not None:
+        return device.device_class in PASSAGES
+    return bool(PASSAGES & set(key_of(device.name).split()))

@@ -1,5 +1,6 @@
 """Outcomes, questions and rejections to sentences for the person."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from edgeagent.messages import Action, Answer, Outcome, Question, Rejection, RejectionReason
@@ -14,18 +15,30 @@ _WHY: Mapping[RejectionReason, str] = {
     "nothing-to-confirm": "There is nothing to confirm.",
     "not-by-voice": "That may not be done by voice.",
 }
+_DETAILED: frozenset[RejectionReason] = frozenset({"no-such-device", "not-able", "out-of-range", "offline"})
+"""The reasons whose detail is for the person; that of the others is for the log."""
+_PLAYBACK: Mapping[str, str] = {"next": "on to the next", "previous": "back to the previous"}
+MOST_NAMED = 3
+"""More devices that did the same are counted, not named."""
 
 
 def of_outcomes(utterance: str, outcomes: Sequence[Outcome]) -> Answer:
-    """Return one sentence about all actions of a command; what failed comes first."""
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    if failed:
-        text = " ".join(f"{outcome.action.device.name}: {outcome.reason}." for outcome in failed)
-        return Answer(utterance, text, is_trouble=True)
-    if len(outcomes) > 3:  # noqa: PLR2004  # more names than one listens to
-        return Answer(utterance, f"{len(outcomes)} devices {_state(outcomes[0].action)}.")
-    names = ", ".join(outcome.action.device.name for outcome in outcomes)
-    return Answer(utterance, f"{names} {_state(outcomes[0].action)}.")
+    """Return what came of all actions of a command: what failed first, each with its reason, then what was done."""
+    named = Counter(outcome.action.device.name for outcome in outcomes)
+    failures: list[str] = []
+    done: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        name = _called(outcome.action, is_unique=named[outcome.action.device.name] == 1)
+        if outcome.status == "failed":
+            failures.append(f"{name} {outcome.reason}.")
+        else:
+            done.setdefault(_state(outcome.action), []).append(name)
+    successes = [
+        f"{', '.join(names) if len(names) <= MOST_NAMED else f'{len(names)} devices'} {state}."
+        for state, names in done.items()
+    ]
+    text = " ".join((*failures, *successes)) or "There was nothing to do."
+    return Answer(utterance, text, is_trouble=bool(failures))
 
 
 def of_question(question: Question) -> Answer:
@@ -35,17 +48,28 @@ def of_question(question: Question) -> Answer:
 
 def of_rejection(rejection: Rejection) -> Answer | None:
     """Return what to say about a refusal; None where nothing is said, because nobody may have spoken to us."""
-    text = _WHY.get(rejection.reason)
-    if text is None:
-        text = f"{rejection.detail[:1].upper()}{rejection.detail[1:]}." if rejection.detail else "I cannot do that."
+    text = _WHY.get(rejection.reason, "I cannot do that.")
+    if rejection.detail and rejection.reason in _DETAILED:
+        text = f"{rejection.detail[:1].upper()}{rejection.detail[1:]}."
     return Answer(rejection.utterance, text, is_trouble=True) if text else None
 
 
+def _called(action: Action, *, is_unique: bool) -> str:
+    area = action.device.area
+    return action.device.name if is_unique or area is None else f"{action.device.name} in the {area}"
+
+
 def _state(action: Action) -> str:
-    value = f"{action.value:g}" if isinstance(action.value, float) else action.value
+    value = action.value if isinstance(action.value, str) else f"{action.value:.2f}".rstrip("0").rstrip(".")
     match action.capability:
-        case "power" | "opening" | "lock" | "run" | "playback" | "cleaning" | "mode":
-            return str(value)
+        case "power" | "opening" | "lock" | "run" | "cleaning":
+            return value
+        case "playback":
+            return _PLAYBACK.get(value, value)
+        case "mode":
+            return f"set to {value.replace('_', ' ')}"
+        case "volume" if value == "0":
+            return "muted"
         case "brightness" | "position" | "speed" | "volume":
             return f"at {value} percent"
         case "target_temperature":
@@ -54,5 +78,7 @@ def _state(action: Action) -> str:
             return f"is {value}"
         case "setpoint":
             return f"set to {value} {action.device.units.get('setpoint', '')}".rstrip()
-        case "activate" | "acknowledge" | "reading":
+        case "acknowledge":
+            return "acknowledged"
+        case "activate" | "reading":
             return "done"

@@ -26,14 +26,17 @@ class Voice(Protocol):
 class Spoken:
     """Answers by espeak-ng, one at a time. `deaf` is set meanwhile: we do not obey our own voice."""
 
-    def __init__(self, program: str, voice: str, deaf: threading.Event) -> None:
+    def __init__(self, program: str, settings: AnswerSettings, deaf: threading.Event) -> None:
         """Keep what is needed to speak."""
-        self._command = (program, "-v", voice, "--stdin")
+        self._command = (program, "-v", settings.voice, "--stdin")
+        self._only_trouble = settings.only_trouble
         self._deaf = deaf
         self._turn = asyncio.Lock()
 
     async def say(self, answer: Answer) -> None:
         """Speak it. A speech program that fails or hangs is logged, and never stops the agent."""
+        if self._only_trouble and not (answer.is_trouble or "?" in answer.text):  # unasked, nothing can be confirmed
+            return
         async with self._turn:
             self._deaf.set()
             try:
@@ -66,4 +69,4 @@ class Spoken:
 def voices_for(settings: AnswerSettings, deaf: threading.Event) -> tuple[Voice, ...]:
     """Return the spoken voice where it is wanted and espeak-ng is installed."""
     program = shutil.which("espeak-ng") if settings.speech == "auto" else None
-    return () if program is None else (Spoken(program, settings.voice, deaf),)
+    return () if program is None else (Spoken(program, settings, deaf),)

@@ -46,9 +46,14 @@ def _value(value: Any) -> str:
         case int() | float():
             return str(value)
         case str() | Path():
-            return json.dumps(str(value), ensure_ascii=False)
+            return _text(str(value))
         case tuple() | list():
             return f"[{', '.join(_value(item) for item in value)}]"
         case dict():
-            return f"{{ {', '.join(f'{json.dumps(key)} = {_value(item)}' for key, item in value.items())} }}"
+            return f"{{ {', '.join(f'{_text(key)} = {_value(item)}' for key, item in value.items())} }}"
     raise TypeError(type(value).__name__)
+
+
+def _text(value: str) -> str:
+    """Return a TOML string: JSON's, but for the letter DEL, which TOML does not allow to stand for itself."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,6 +1,7 @@
 """A folder of sound files with labels.json to the cases of a spoken test set."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from edgeagent.errors import SettingsError
 from edgeagent.grammar.automaton import Automaton
 from edgeagent.grammar.spoken import spell_out
 from edgeagent.messages import Command, Value
+
+_EXAMPLE = 'For example {"a.flac": {"intent": null}, "b.flac": {"said": "turn on the light"}}.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +50,36 @@ def load_cases(folder: Path, automaton: Automaton) -> tuple[Case, ...]:
         labels = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}", remedy="The folder needs a labels.json.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: not JSON: {error}", remedy="Mend the line that is named.") from error
     if not isinstance(labels, dict) or not labels:
-        raise SettingsError(f"{path}: expected an object of file names", remedy='{"a.flac": {"intent": null}}')
+        raise SettingsError(f"{path}: expected an object of file names", remedy=_EXAMPLE)
     return tuple(_case(folder, name, label, automaton) for name, label in sorted(labels.items()))
 
 
 def _case(folder: Path, name: str, label: object, automaton: Automaton) -> Case:
     where = f"{folder / 'labels.json'}: {name}"
     if not (folder / name).is_file():
-        raise SettingsError(f"{where}: there is no such file in {folder}")
+        raise SettingsError(f"{where}: there is no such file in {folder}", remedy="Mend the name, or remove the entry.")
     if not isinstance(label, dict) or not ("intent" in label or "said" in label):
-        raise SettingsError(f'{where}: expected {{"intent": …, "slots": …}} or {{"said": …}}, found {label!r:.80}')
+        raise SettingsError(
+            f'{where}: expected {{"intent": …, "slots": …}} or {{"said": …}}, found {label!r:.80}', remedy=_EXAMPLE
+        )
     if "intent" not in label:
+        if not isinstance(label["said"], str | None):
+            raise SettingsError(
+                f"{where}: expected a sentence or null in `said`, found {label['said']!r:.80}", remedy=_EXAMPLE
+            )
         return Case(folder / name, _reading(label["said"], automaton))
     if label["intent"] is None:
         return Case(folder / name, None)
     slots = label.get("slots") or {}
     if not isinstance(label["intent"], str) or not isinstance(slots, dict):
-        raise SettingsError(f"{where}: expected a name in `intent` and an object in `slots`, found {label!r:.80}")
+        raise SettingsError(
+            f"{where}: expected a name in `intent` and an object in `slots`, found {label!r:.80}", remedy=_EXAMPLE
+        )
+    if wrong := [value for value in slots.values() if not isinstance(value, str | int | float)]:
+        raise SettingsError(f"{where}: expected words and numbers in `slots`, found {wrong[0]!r:.80}", remedy=_EXAMPLE)
     return Case(folder / name, Meaning(label["intent"], _slots(slots)))
 
 
@@ -86,6 +99,7 @@ def _slots(slots: dict[str, Any]) -> tuple[tuple[str, Value], ...]:
 
 def _comparable(value: object) -> Value:
     try:
-        return float(value)  # type: ignore[arg-type]  # what is no number raises
+        number = float(value)  # type: ignore[arg-type]  # what is no number raises
     except (TypeError, ValueError):
         return str(value).lower()
+    return number if math.isfinite(number) else str(value).lower()  # "nan" is a name that equals itself

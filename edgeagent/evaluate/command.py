@@ -86,7 +86,9 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
         "right": f"{figures['right']} of {figures['n']} ({figures['accuracy']:.1%})",
         "wrong": f"{figures['wrong']} (something else would have been done)",
         "rejected": f"{figures['rejected']} (nothing would have been done)",
-        "time to decision": f"median {times['p50']} ms, 95 % within {times['p95']} ms of the last word's end",
+        "time to decision": "nothing was decided"
+        if times["p50"] is None
+        else f"median {times['p50']} ms, 95 % within {times['p95']} ms of the last word's end",
         "ended by": ", ".join(f"{name} {count}" for name, count in figures["ended_by"].items()),
         "real-time factor": f"{figures['rtf']:.3f}",
     }
@@ -96,7 +98,8 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
     for failure in figures["failures"][:SHOWN_FAILURES]:
         expected = "nothing" if failure["expected"] is None else _short(failure["expected"])
         got = "; ".join(_short(one) for one in failure["got"] or ()) or "nothing"
-        console.print(f"\n{failure['file']}\n  expected {expected}\n  got      {got}\n  heard    {failure['heard']}", markup=False)
+        lines = (failure["file"], f"  expected {expected}", f"  got      {got}", f"  heard    {failure['heard']}")
+        console.print("", *lines, sep="\n", markup=False)
     left = len(figures["failures"]) - SHOWN_FAILURES
     if left > 0:
         console.print(f"\n… and {left} more; --json has them all")

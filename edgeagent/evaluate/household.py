@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from edgeagent.act import names
 from edgeagent.act.vocabulary import Lists, lists_of
 from edgeagent.errors import SettingsError
+from edgeagent.grammar.commands import read_yaml
 from edgeagent.messages import Capability, Device, Kind
 
+_EXAMPLE = "For example - {name: Bed light, kind: light, area: Bedroom}"
 _CAN: dict[Kind, tuple[Capability, ...]] = {
     "light": ("power", "brightness", "color"),
     "switch": ("power",),
@@ -40,20 +40,24 @@ def names_of(path: Path | None) -> Lists:
 
 def _device(entry: Any, where: str) -> Device:
     if not isinstance(entry, dict) or not {"name", "kind"} <= set(entry):
-        raise SettingsError(f"{where}: expected {{name, kind, area}}, found {entry!r:.80}")
-    if entry["kind"] not in get_args(Kind):
-        raise SettingsError(f"{where}: kind is one of {', '.join(get_args(Kind))}, not {entry['kind']!r}")
-    area = entry.get("area")
-    return Device(where, str(entry["name"]), entry["kind"], frozenset(_CAN[entry["kind"]]), area and str(area))
+        raise SettingsError(f"{where}: expected {{name, kind, area}}, found {entry!r:.80}", remedy=_EXAMPLE)
+    kind, area = entry["kind"], entry.get("area")
+    if kind not in get_args(Kind):
+        raise SettingsError(f"{where}: kind is one of {', '.join(get_args(Kind))}, not {kind!r:.60}", remedy=_EXAMPLE)
+    for said in (entry["name"], area or ""):
+        if isinstance(said, bool) or not isinstance(said, str | int | float):
+            raise SettingsError(f"{where}: expected a name, found {said!r:.60}", remedy="Put it in quotes.")
+    return Device(where, str(entry["name"]), kind, frozenset(_CAN[kind]), str(area) if area else None)
 
 
 def _read(path: Path) -> list[Any]:
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}", remedy="Name a readable YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not YAML: {error}", remedy="Mend the line that is named.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 at byte {error.start}", remedy="Save the file as UTF-8.") from error
+    document = read_yaml(text, str(path))
     if not isinstance(document, list):
-        raise SettingsError(f"{path}: expected a list of devices", remedy="- {name: Bed light, kind: light, area: Bedroom}")
+        raise SettingsError(f"{path}: expected a list of devices", remedy=_EXAMPLE)
     return document

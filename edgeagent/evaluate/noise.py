@@ -12,6 +12,8 @@ from edgeagent.messages import FRAME_BYTES, SAMPLE_RATE_HZ, Frame
 
 LOUDNESS_SAMPLES = 2048
 LONGEST_S = 1200
+LARGEST_SNR_DB = 100
+_FULL_SCALE = 32_767
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +37,17 @@ class Noise:
         gain = np.sqrt(loudest_power(speech) / loudest / 10 ** (self.snr_db / 10)) if loudest else 0.0
         mixed = speech + gain * noise
         peak = float(np.abs(mixed).max(initial=0.0))
-        if peak > 32767:  # scaled, not clipped, so that the ratio stays
-            mixed *= 32767 / peak
-        pcm = mixed.astype("<i2").tobytes()
+        if peak > _FULL_SCALE:  # scaled, not clipped, so that the ratio stays
+            mixed *= _FULL_SCALE / peak
+        pcm = np.rint(mixed).astype("<i2").tobytes()
         for start in range(0, len(pcm), FRAME_BYTES):
             yield pcm[start : start + FRAME_BYTES]
 
 
 def load_noise(path: Path, snr_db: float, seed: int) -> Noise:
-    """Read a noise file of at most 20 minutes."""
+    """Read a noise file of at most 20 minutes. Raise SoundError if it cannot be used."""
+    if not abs(snr_db) <= LARGEST_SNR_DB:
+        raise SoundError(f"a signal-to-noise ratio of {snr_db} dB cannot be mixed", remedy="0 to 30 are usual.")
     frames = []
     for frame in frames_of(path):
         frames.append(frame)

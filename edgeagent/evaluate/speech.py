@@ -56,9 +56,7 @@ def judge(case: Case, listener: Listener) -> Result:
     sound = _Clocked(listener.noise.over(frames) if listener.noise else frames)
     began = time.perf_counter()
     heard, decision_s = [], []
-    path = perceive(
-        sound, listener.detector(), listener.recognizer, lambda: listener.interpreter, listener.settings
-    )
+    path = perceive(sound, listener.detector(), listener.recognizer, lambda: listener.interpreter, listener.settings)
     for one in path:
         heard.append(one)
         if isinstance(one.interpretation, Command) and one.transcript.words:

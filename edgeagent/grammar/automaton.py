@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from edgeagent.errors import SettingsError
-from edgeagent.grammar.acyclic import Acyclic, minimal
 from edgeagent.grammar import spoken
+from edgeagent.grammar.acyclic import Acyclic, minimal
 from edgeagent.grammar.commands import CommandSet, ListValue, Reader, Template, ValueList, expression, literal
 from edgeagent.grammar.network import NO_LABEL, ROOT, Network
 from edgeagent.messages import Slot
 
-MOST_STATES = 500_000
+MOST_STATES = 120_000
+MOST_MEMBERS = 4_000_000
+"""Network nodes in all states together: two thousand devices need an eighth of it."""
 MOST_PARSES = 16
 """A sentence with more readings than this has too many to choose from; the rest are not looked at."""
 START = 0
@@ -126,7 +128,10 @@ class Automaton:
         return tuple(sorted(best.values(), key=lambda parse: (-parse.explains, not parse.has_name, parse.order)))
 
     def generate(self, random_: random.Random) -> tuple[str, ...]:
-        """Return a sentence by a random walk; every state's ways on are equally likely. Raise SettingsError if empty."""
+        """Return a sentence by a random walk on which every state's ways are equally likely.
+
+        Raise SettingsError if there is none.
+        """
         state = START
         said: list[str] = []
         while True:
@@ -149,6 +154,7 @@ class Automaton:
         """Build the states as sets of network nodes."""
         numbers: dict[frozenset[int], int] = {frozenset({ROOT}): START}
         self._sets.append(frozenset({ROOT}))
+        members = 0
         for nodes in self._sets:  # grows while we walk
             together: dict[str, set[int]] = {}
             for node in nodes:
@@ -160,11 +166,12 @@ class Automaton:
                 if key not in numbers:
                     numbers[key] = len(self._sets)
                     self._sets.append(key)
+                    members += len(key)
                 leaving[word] = numbers[key]
             self._arcs.append(leaving)
-            if len(self._sets) > MOST_STATES:
+            if len(self._sets) > MOST_STATES or members > MOST_MEMBERS:
                 raise SettingsError(
-                    f"the command templates with all names need more than {MOST_STATES} states",
+                    f"the command templates with all names need more than {MOST_STATES} states, or too large ones",
                     remedy="Use fewer permutations, or fewer optional parts in front of lists.",
                 )
 
@@ -183,7 +190,7 @@ class Automaton:
                     for template, rest in tails.get(after, ())
                 ]
                 if found:
-                    before[node] = found[:MOST_PARSES]
+                    before[node] = _different(found)[:MOST_PARSES]
             tails = before
         return tails.get(ROOT, [])[:MOST_PARSES]
 
@@ -197,6 +204,13 @@ class Automaton:
                 return None
             slots.append(Slot(known.slot, text if value is None else value, text))
         return Parse(template.intent, tuple(slots), self._orders[id(template)])
+
+
+def _different(paths: Sequence[tuple[Template, tuple[int, ...]]]) -> list[tuple[Template, tuple[int, ...]]]:
+    """Drop what is there already: another way through the same template with the same labels says nothing new."""
+    if len(paths) == 1:
+        return list(paths)
+    return list({(id(template), labels): (template, labels) for template, labels in paths}.values())
 
 
 def _runs(labels: Sequence[int], words: Sequence[str]) -> list[tuple[int, list[str]]]:

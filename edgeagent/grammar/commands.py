@@ -1,5 +1,7 @@
-"""YAML files of sentence templates (hassil's syntax) to a CommandSet; every mistake is named by file, intent and sentence."""
+"""YAML files of sentence templates (hassil's syntax) to a CommandSet; a mistake is named by file, intent, sentence."""
 
+import difflib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,17 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hassil.expression import Expression
+from hassil.expression import Expression, TextChunk
 from hassil.parse_expression import parse_sentence
 from hassil.parser import ParseError
 
 from edgeagent.errors import SettingsError
 from edgeagent.grammar import spoken
 from edgeagent.grammar.acyclic import Acyclic, phrases
+from edgeagent.grammar.spoken_numbers import LARGEST_NUMBER
 from edgeagent.messages import Value
 
-LARGEST_FILE_BYTES = 4 << 20
+LARGEST_FILE_BYTES = 1 << 20
+MOST_ENTRIES = 200_000
+"""Of a file, with what its aliases repeat counted as often as it is used."""
 MOST_RANGE_VALUES = 20_000
+LEAST_STEP = 0.001
+"""Numbers are spoken with three decimals at most."""
+_IN_BLOCK = ("sentences", "slots")
+_IGNORED = {"response", "metadata", "required_keywords"}
+"""Of hassil's keys of a block, those that do not change what is understood."""
 
 Reader = Callable[[Sequence[str]], Value | None]
 """Turns the words of a slot into its value; None where they say none."""
@@ -93,8 +103,8 @@ def load(path: Path) -> CommandSet:
     """Read a command file. Raise SettingsError if it cannot be read or is wrong."""
     try:
         if path.stat().st_size > LARGEST_FILE_BYTES:
-            raise SettingsError(f"{path}: larger than 4 MiB", remedy="Split it, or use lists instead of sentences.")
-        text = path.read_text("utf-8")
+            raise SettingsError(f"{path}: larger than 1 MiB", remedy="Split it, or use lists instead of sentences.")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror}", remedy="Name a readable YAML file of commands.") from error
     except UnicodeDecodeError as error:
@@ -104,35 +114,92 @@ def load(path: Path) -> CommandSet:
 
 def parse(text: str, name: str) -> CommandSet:
     """Make a command set of a YAML text; `name` is the file's name in messages."""
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(f"{name}: not YAML: {error}", remedy="Mend the line that is named.") from error
-    whole = _mapping(document, name)
+    whole = _mapping(read_yaml(text, name), name)
     rules = {
-        str(key): expression(value, f"{name}: expansion_rules.{key}")
-        for key, value in _mapping(whole.get("expansion_rules", {}), f"{name}: expansion_rules").items()
+        key: expression(value, f"{name}: expansion_rules.{key}")
+        for key, value in _section(whole, "expansion_rules", name).items()
     }
-    lists = {
-        str(key): _value_list(value, f"{name}: lists.{key}")
-        for key, value in _mapping(whole.get("lists", {}), f"{name}: lists").items()
-    }
-    intents = _mapping(whole.get("intents"), f"{name}: intents")
+    lists = {key: _value_list(value, f"{name}: lists.{key}") for key, value in _section(whole, "lists", name).items()}
+    if "intents" not in whole:
+        hint = difflib.get_close_matches("intents", map(str, whole), n=1)
+        found = f"; is it {hint[0]}?" if hint else ""
+        raise SettingsError(f"{name}: there is no `intents`{found}", remedy="See the example files.")
     templates = [
         template
-        for intent, body in intents.items()
-        for template in _templates(str(intent), body, f"{name}: intents.{intent}")
+        for intent, body in _section(whole, "intents", name).items()
+        for template in _templates(intent, body, f"{name}: intents.{intent}")
     ]
     return CommandSet(tuple(templates), lists, rules)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without what makes an entry vanish (a key that stands twice) or multiply (merge keys)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Refuse such keys, naming the line."""
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (key.value in seen or key.tag.endswith(":merge")):
+                problem = "stands here twice" if key.value in seen else "is not supported"
+                raise yaml.MarkedYAMLError(None, None, f"{key.value!r} {problem}", key.start_mark)
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else id(key))
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str, name: str) -> object:
+    """Return the document of a YAML text; `name` is the file's name in messages. Raise SettingsError if it is none."""
+    loader = _Loader("")
+    try:
+        loader = _Loader(text)
+        document = loader.get_single_data()
+    # A wrong date, number or tag comes out of PyYAML as Python's own errors.
+    except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise SettingsError(f"{name}: not YAML: {error}", remedy="Mend the line that is named.") from error
+    finally:
+        loader.dispose()
+    _count(document, name)
+    return document
+
+
+def _count(document: object, name: str) -> None:
+    """Raise SettingsError if aliases make the document larger than any file."""
+    entries, waiting = 0, [document]
+    while waiting:
+        one = waiting.pop()
+        entries += 1
+        if entries > MOST_ENTRIES:
+            raise SettingsError(f"{name}: more than {MOST_ENTRIES} entries", remedy="Use fewer aliases, or split it.")
+        waiting.extend(one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+
+
+def _section(whole: Mapping[str, Any], key: str, name: str) -> Mapping[str, Any]:
+    """Return a section by name; an empty one is nothing in YAML."""
+    section = _mapping({} if whole.get(key) is None else whole[key], f"{name}: {key}")
+    for entry in section:
+        if not isinstance(entry, str | int) or isinstance(entry, bool):
+            raise SettingsError(f"{name}: {key}: expected a name, found {entry!r:.60}", remedy=_QUOTES)
+    return {str(entry): value for entry, value in section.items()}
 
 
 def _templates(intent: str, body: object, where: str) -> Iterable[Template]:
     for number, block in enumerate(_sequence(_mapping(body, where).get("data"), f"{where}.data")):
         place = f"{where}.data[{number}]"
         entry = _mapping(block, place)
-        fixed = {str(key): _scalar(value, f"{place}.slots.{key}") for key, value in (entry.get("slots") or {}).items()}
+        _check_keys(entry, place)
+        slots = _section(entry, "slots", place)
+        fixed = {key: _scalar(value, f"{place}.slots.{key}") for key, value in slots.items()}
         for sentence in _sequence(entry.get("sentences"), f"{place}.sentences"):
             yield Template(intent, expression(sentence, place), fixed, f"{place}: {sentence!r:.100}")
+
+
+def _check_keys(entry: Mapping[str, Any], place: str) -> None:
+    for key in entry:
+        if key not in _IN_BLOCK and key not in _IGNORED:
+            hint = difflib.get_close_matches(str(key), _IN_BLOCK, n=1)
+            raise SettingsError(
+                f"{place}: {key} is not supported here{f'; did you mean {hint[0]}?' if hint else ''}",
+                remedy="A block has `sentences`, and perhaps `slots` with fixed values.",
+            )
 
 
 def _value_list(body: object, where: str) -> ValueList:
@@ -158,20 +225,31 @@ def _list_value(item: object, where: str) -> ListValue:
 def number_range(body: Mapping[str, Any], where: str) -> ValueList:
     """Return the list of the spoken numbers `from`..`to` by `step`; `fractions` (halves, tenths) is another step."""
     try:
-        low, high = float(body["from"]), float(body["to"])
-        step = _FRACTIONS[body["fractions"]] if "fractions" in body else float(body.get("step", 1))
-        multiplier = float(body.get("multiplier", 1))
+        low, high = _number(body["from"]), _number(body["to"])
+        step = _FRACTIONS[body["fractions"]] if "fractions" in body else _number(body.get("step", 1))
+        multiplier = _number(body.get("multiplier", 1))
     except (KeyError, TypeError, ValueError) as error:
         raise SettingsError(
             f"{where}.range: expected numbers `from`, `to` and perhaps `step`, found {dict(body)!r:.100}",
             remedy="For example {from: 0, to: 100, step: 5}.",
         ) from error
-    if step <= 0 or high < low or (high - low) / step > MOST_RANGE_VALUES:
+    if max(abs(low), abs(high)) > LARGEST_NUMBER:
+        raise SettingsError(
+            f"{where}.range: {low:g}..{high:g} goes beyond what can be said",
+            remedy=f"Stay between -{LARGEST_NUMBER} and {LARGEST_NUMBER}.",
+        )
+    if step < LEAST_STEP or high < low or (high - low) / step > MOST_RANGE_VALUES:
         raise SettingsError(
             f"{where}.range: {low:g}..{high:g} by {step:g} is empty or has more than {MOST_RANGE_VALUES} values",
             remedy="Give a smaller range or a larger step.",
         )
     return ValueList((), _times(multiplier), _number_words(low, high, step))
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)
 
 
 _FRACTIONS = {"halves": 0.5, "tenths": 0.1}
@@ -194,13 +272,12 @@ def _times(multiplier: float) -> Reader:
 def expression(text: object, where: str) -> Expression:
     """Parse one sentence template; `where` names its place in messages."""
     if not isinstance(text, str | int | float) or isinstance(text, bool):
-        raise SettingsError(
-            f"{where}: expected a sentence template, found {text!r:.60}",
-            remedy="YAML takes on, off, yes and no for truth values: put them in quotes.",
-        )
+        raise SettingsError(f"{where}: expected a sentence template, found {text!r:.60}", remedy=_QUOTES)
+    if not str(text).strip():
+        raise SettingsError(f"{where}: expected a sentence template, found nothing", remedy="Write it, or remove it.")
     try:
         return parse_sentence(str(text)).expression
-    except (ParseError, RecursionError) as error:
+    except (ParseError, RecursionError, ValueError) as error:
         raise SettingsError(
             f"{where}: {text!r:.100} is not a sentence template: {error}",
             remedy="Brackets come in pairs: (a|b), [optional], {list}, <rule>.",
@@ -210,18 +287,22 @@ def expression(text: object, where: str) -> Expression:
 def literal(said: str) -> Expression:
     """Return the template that is just these words; reserved characters are spaces."""
     words = "".join(" " if letter in "()[]{}<>|;\\@:" else letter for letter in said.lower())
-    return parse_sentence(words).expression
+    return parse_sentence(words).expression if words.strip() else TextChunk(" ")
+
+
+_QUOTES = "YAML takes on, off, yes and no for truth values: put them in quotes."
 
 
 def _scalar(value: object, where: str) -> Value:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise SettingsError(f"{where}: expected a word or a number, found {value!r:.60}", remedy="Put it in quotes.")
+        raise SettingsError(f"{where}: expected a word or a number, found {value!r:.60}", remedy=_QUOTES)
     return value
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
-        raise SettingsError(f"{where}: expected a mapping, found {type(value).__name__}", remedy="See the example files.")
+        found = type(value).__name__
+        raise SettingsError(f"{where}: expected a mapping, found {found}", remedy="See the example files.")
     return value
 
 

@@ -1,5 +1,6 @@
 """Sound files to frames: any rate, width and number of channels that libsndfile reads, in bounded memory."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,6 +14,11 @@ from edgeagent.messages import FRAME_BYTES, FRAME_S, SAMPLE_RATE_HZ, Frame
 
 BLOCK_SAMPLES = 16_384
 LEAST_RATE_HZ, MOST_RATE_HZ = 4_000, 384_000
+_FULL_SCALE = 32_768
+_PROMISED = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+"""In libsndfile's log of a WAV file: how many bytes of sound its header promises, and how many there are."""
+_STREAMED_BYTES = 0x7FFF0000
+"""Who writes a WAV file into a pipe does not know its length and promises at least this much."""
 
 
 def frames_of(path: Path) -> Iterator[Frame]:
@@ -22,7 +28,7 @@ def frames_of(path: Path) -> Iterator[Frame]:
     """
     rest = b""
     for block in _blocks(path):
-        pcm = rest + (np.clip(block, -1.0, 1.0) * 32767).astype("<i2").tobytes()
+        pcm = rest + np.rint(np.clip(block * _FULL_SCALE, -_FULL_SCALE, _FULL_SCALE - 1)).astype("<i2").tobytes()
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         for start in range(0, whole, FRAME_BYTES):
             yield pcm[start : start + FRAME_BYTES]
@@ -33,21 +39,29 @@ def frames_of(path: Path) -> Iterator[Frame]:
 
 def _blocks(path: Path) -> Iterator[np.ndarray]:
     try:
-        with soundfile.SoundFile(path) as file:
+        with path.open("rb") as raw, soundfile.SoundFile(raw) as file:
             if file.frames == 0:
                 raise SoundError(f"{path}: holds no sound", remedy="Give a file with at least one sample.")
             if not LEAST_RATE_HZ <= file.samplerate <= MOST_RATE_HZ:
-                raise SoundError(f"{path}: a sample rate of {file.samplerate} Hz is not usable")
+                raise SoundError(
+                    f"{path}: a sample rate of {file.samplerate} Hz is not usable",
+                    remedy=f"Convert it to something between {LEAST_RATE_HZ} and {MOST_RATE_HZ} Hz.",
+                )
             resample = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
             read = 0
             for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
                 read += len(block)
-                yield resample.resample_chunk(block.mean(axis=1), last=False)
+                yield resample.resample_chunk(np.nan_to_num(block, posinf=1.0, neginf=-1.0).mean(axis=1), last=False)
             yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
-            if read < file.frames:
-                raise SoundError(f"{path}: ends after {read} of {file.frames} samples", remedy="Copy the file again.")
+            promised = _PROMISED.search(file.extra_info)
+            is_cut = promised is not None and int(promised[2]) < int(promised[1]) < _STREAMED_BYTES
+            if is_cut or read < file.frames:
+                raise SoundError(f"{path}: ends in the middle, after {read} samples", remedy="Copy the file again.")
     except soundfile.LibsndfileError as error:
-        raise SoundError(f"{path}: {error.error_string}", remedy="Give a WAV, FLAC, OGG or MP3 file.") from error
+        raise SoundError(
+            f"{path}: no sound that can be read: {error.error_string.strip()}",
+            remedy="Give a WAV, FLAC, OGG or MP3 file.",
+        ) from error
     except OSError as error:
         raise SoundError(f"{path}: {error.strerror or error}", remedy="Name a readable sound file.") from error
 

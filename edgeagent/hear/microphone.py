@@ -1,22 +1,34 @@
 """The microphone to frames: blocking reads by sounddevice, whose only importer this is.
 
-A microphone that is absent, busy or unplugged is said so once and tried again until it is back.
+A microphone that is absent, busy or unplugged is said so once and tried again until it is back. Until then there is
+silence: an utterance that was under way ends, and whoever watches the listening thread sees that it lives. One that is
+mute or too loud is said so, too.
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from edgeagent.errors import SoundError
-from edgeagent.messages import FRAME_SAMPLES, SAMPLE_RATE_HZ, Frame
+from edgeagent.messages import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Frame
 from edgeagent.settings import MicrophoneSettings
 
 log = logging.getLogger(__name__)
 
-REMEDY = "Plug it in, or name one that `edgeagent doctor` lists in the settings: [microphone] device = \"…\"."
+REMEDY = 'Plug it in, or name one that `edgeagent doctor` lists in the settings: [microphone] device = "…".'
+
+MUTE_AFTER_S = 10.0
+"""A microphone always hears some noise: this long nothing but zeros comes from one that is switched off."""
+CLIPPED_SAMPLES = 8
+"""At full scale within a frame; a shout now and then has fewer."""
+CLIPS_AFTER = 32
+"""Clipped frames after which it is said, and then again at every doubling."""
+_FULL_SCALE = 32_767
 
 
 def frames_of(
@@ -26,7 +38,7 @@ def frames_of(
     is_away = False
     while not stop.is_set():
         try:
-            with _open(settings) as stream:
+            with _opened(settings) as stream:
                 if is_away:
                     is_away = False
                     trouble(None)
@@ -35,7 +47,7 @@ def frames_of(
             if not is_away:
                 is_away = True
                 trouble(error)
-            stop.wait(settings.reopen_after_s)
+            yield from _silence(settings.reopen_after_s, stop)
 
 
 def devices() -> tuple[str, ...]:
@@ -49,12 +61,13 @@ def devices() -> tuple[str, ...]:
 
 def check(settings: MicrophoneSettings) -> None:
     """Open the microphone and close it again. Raise SoundError if that fails."""
-    with _open(settings):
+    with _opened(settings):
         pass
 
 
 def _read(stream: Any, settings: MicrophoneSettings, stop: threading.Event) -> Iterator[Frame]:
     sounddevice = _sounddevice()
+    quality = _Quality()
     overflows = 0
     while not stop.is_set():
         try:
@@ -65,28 +78,75 @@ def _read(stream: Any, settings: MicrophoneSettings, stop: threading.Event) -> I
             overflows += 1
             if overflows & (overflows - 1) == 0:  # 1, 2, 4, 8 …: said, not shouted
                 log.warning("microphone overflow", extra={"count": overflows})
-        yield bytes(data) if settings.gain == 1 else _louder(bytes(data), settings.gain)
+        frame = bytes(data) if settings.gain == 1 else _louder(bytes(data), settings.gain)
+        quality.look_at(frame)
+        yield frame
+
+
+class _Quality:
+    """Says in the log when frames come from a microphone that is mute or too loud."""
+
+    def __init__(self) -> None:
+        self._mute = 0
+        self._clipped = 0
+        self._tell_at = CLIPS_AFTER
+
+    def look_at(self, frame: Frame) -> None:
+        samples = np.frombuffer(frame, "<i2")
+        self._mute = 0 if samples.any() else self._mute + 1
+        if self._mute == round(MUTE_AFTER_S / FRAME_S):
+            log.warning("microphone is mute", extra={"seconds": MUTE_AFTER_S})
+        self._clipped += int(np.count_nonzero(np.abs(samples.astype(np.int32)) >= _FULL_SCALE)) >= CLIPPED_SAMPLES
+        if self._clipped == self._tell_at:
+            self._tell_at *= 2
+            log.warning("microphone clips", extra={"frames": self._clipped})
+
+
+def _silence(seconds: float, stop: threading.Event) -> Iterator[Frame]:
+    for _ in range(math.ceil(seconds / FRAME_S)):
+        if stop.wait(FRAME_S):
+            return
+        yield bytes(FRAME_BYTES)
 
 
 def _louder(frame: Frame, gain: float) -> Frame:
     samples = np.frombuffer(frame, "<i2") * gain
-    return np.clip(samples, -32768, 32767).astype("<i2").tobytes()
+    return np.clip(samples, -_FULL_SCALE - 1, _FULL_SCALE).astype("<i2").tobytes()
 
 
-def _open(settings: MicrophoneSettings) -> Any:
+@contextmanager
+def _opened(settings: MicrophoneSettings) -> Iterator[Any]:
+    """Give a stream that runs while the block does; one whose card was unplugged can be closed, but not stopped."""
     sounddevice = _sounddevice()
-    # PortAudio lists the cards once, when it starts; without a new start a card that was plugged in is never seen.
-    sounddevice._terminate()  # noqa: SLF001  # the documented way has no public name
-    sounddevice._initialize()  # noqa: SLF001
     try:
-        return sounddevice.RawInputStream(
+        _find_cards_anew(sounddevice)
+        stream = sounddevice.RawInputStream(
             samplerate=SAMPLE_RATE_HZ, blocksize=FRAME_SAMPLES, device=settings.device, channels=1, dtype="int16"
         )
     except (sounddevice.PortAudioError, ValueError) as error:
-        if not devices():
-            raise SoundError("there is no sound card that can record", remedy=REMEDY) from error
-        name = "the default microphone" if settings.device is None else f"the microphone {settings.device!r}"
-        raise SoundError(f"{name} cannot be opened: {error}", remedy=REMEDY) from error
+        raise _unusable(settings, error) from error
+    try:
+        try:
+            stream.start()
+        except sounddevice.PortAudioError as error:
+            raise _unusable(settings, error) from error
+        yield stream
+    finally:
+        stream.close(ignore_errors=True)
+
+
+def _find_cards_anew(sounddevice: Any) -> None:
+    """Start PortAudio anew: it lists the cards once, so one that was plugged in later is never seen."""
+    if sounddevice._initialized:  # noqa: SLF001  # the documented way has no public name
+        sounddevice._terminate()  # noqa: SLF001
+    sounddevice._initialize()  # noqa: SLF001
+
+
+def _unusable(settings: MicrophoneSettings, error: Exception) -> SoundError:
+    if not devices():
+        return SoundError("there is no sound card that can record", remedy=REMEDY)
+    name = "the default microphone" if settings.device is None else f"the microphone {settings.device!r}"
+    return SoundError(f"{name} cannot be opened: {error}", remedy=REMEDY)
 
 
 def _sounddevice() -> Any:
@@ -95,4 +155,8 @@ def _sounddevice() -> Any:
         import sounddevice  # noqa: PLC0415  # see above
     except OSError as error:
         raise SoundError(f"PortAudio is missing: {error}", remedy="sudo apt-get install libportaudio2") from error
+    except Exception as error:
+        if type(error).__name__ != "PortAudioError":  # raised by the import itself, which cannot name it yet
+            raise
+        raise SoundError(f"PortAudio does not start: {error}", remedy=REMEDY) from error
     return sounddevice

@@ -69,11 +69,10 @@ class Interpreter:
 
     def _exit_0(self, transcript: Transcript, parses: Sequence[Parse]) -> Interpretation:
         best, *others = parses
-        rival = next((other for other in others if other.intent != best.intent and other.explains == best.explains), None)
+        rivals = (other.intent for other in others if other.explains == best.explains)
+        rival = next((intent for intent in rivals if intent != best.intent), None)
         if rival is not None:
-            return Rejection(
-                transcript.utterance, "unsure", transcript.text, f"it could mean {best.intent} or {rival.intent}"
-            )
+            return Rejection(transcript.utterance, "unsure", transcript.text, f"it could mean {best.intent} or {rival}")
         return Command(transcript.utterance, best.intent, best.slots, transcript.text, 0, transcript.confidence)
 
     def _later_exits(self, transcript: Transcript, words: Sequence[str]) -> Interpretation:
@@ -81,9 +80,8 @@ class Interpreter:
         for depth, one in enumerate(self._exits, start=1):
             prediction = one.segment(words, prediction)
             if prediction.confidence >= one.sure:
-                return Command(
-                    transcript.utterance, prediction.intent, prediction.slots, transcript.text, depth, prediction.confidence
-                )
+                uid, text = transcript.utterance, transcript.text
+                return Command(uid, prediction.intent, prediction.slots, text, depth, prediction.confidence)
         detail = self._unexplained(words)
         return Rejection(transcript.utterance, "not-a-command", transcript.text, detail)
 
@@ -92,5 +90,5 @@ class Interpreter:
             state = self.automaton.walk(words[:count])
             if state is None:
                 known = " ".join(words[: count - 1])
-                return f'"{words[count - 1]}" does not go on after "{known}"' if known else f'no command begins with "{words[0]}"'
+                return f'"{words[count - 1]}" does not go on after "{known}"' if known else f'none begins "{words[0]}"'
         return "the sentence stops in the middle"

@@ -1,0 +1,206 @@
+from dataclasses import replace
+
+import pytest
+from homes import Talk, announce, asked, command, deliver, everything, known, orders, refused, told
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgeagent.act.plan import Plan, Planned
+from edgeagent.act.safety import risk_of
+from edgeagent.messages import Command, Question, Rejection, Slot
+from edgeagent.settings import ActingSettings
+from edgeagent.simulate.house import house
+
+UNLOCKED = [("Front door", "lock", "unlocked")]
+
+
+def test_a_guarded_action_is_asked_about_and_done_once_it_is_confirmed() -> None:
+    talk = Talk(everything())
+    question = talk.say("unlock the front door")
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I unlock the Front door in the Hall? Say yes or no."
+    assert (question.kind, question.choices) == ("confirm", ("yes", "no"))
+    outcome = talk.say("yes")
+    assert orders(outcome) == UNLOCKED
+    assert isinstance(outcome, Plan)
+    assert {action.utterance for action in outcome.actions} == {outcome.command.utterance} == {"u2"}
+
+
+def test_confirming_twice_acts_once() -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    talk.say("yes")
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+@pytest.mark.parametrize("said", ["yeah no", "no", "nope", "never mind", "no don't", "what time is it", "yesterday"])
+def test_what_is_no_plain_yes_does_not_confirm(said: str) -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    assert not isinstance(talk.say(said), Plan)
+
+
+def test_a_yes_comes_too_late_after_the_expiry_and_in_time_just_before() -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    talk.now_s += 10.5
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+    talk.say("unlock the front door")
+    talk.now_s += 9.5
+    assert orders(talk.say("yes")) == UNLOCKED
+
+
+def test_a_yes_to_nothing_is_refused() -> None:
+    talk = Talk(everything())
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+    assert refused(talk.say("the bedroom"))[0] == "nothing-to-confirm"
+    assert told(talk.say("no")) == "There is nothing to cancel."
+
+
+@pytest.mark.parametrize(
+    "between", ["turn on the kettle", "no", "emergency stop", "the bedroom", "turn off the heater"]
+)
+def test_another_command_in_between_drops_the_question(between: str) -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    talk.say(between)
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+@pytest.mark.parametrize("said", ["the bedroom", "in the bedroom", "the bedroom one", "the bedroom heater"])
+def test_the_answer_to_which_one_narrows(said: str) -> None:
+    talk = Talk(everything())
+    assert asked(talk.say("set the heater to twenty degrees")) == ("Bedroom", "Bathroom")
+    outcome = talk.say(said)
+    assert isinstance(outcome, Plan)
+    assert [(action.device.area, action.value) for action in outcome.actions] == [("Bedroom", 20.0)]
+
+
+def test_an_answer_that_was_not_offered_does_nothing_and_leaves_the_question_open_but_no_longer() -> None:
+    talk = Talk(everything())
+    talk.say("turn off the heater")
+    assert refused(talk.say("the kitchen"))[1] == "Which one: the bedroom or the bathroom"
+    assert refused(talk.say("the front door"))[0] == "no-such-device"
+    talk.now_s += 9.0
+    assert refused(talk.say("the kitchen"))[0] == "no-such-device"
+    assert len(orders(talk.say("the bathroom"))) == 1
+    talk.say("turn off the heater")
+    talk.now_s += 9.0
+    talk.say("the kitchen")
+    talk.now_s += 2.0
+    assert refused(talk.say("the bathroom"))[0] == "nothing-to-confirm"
+
+
+def test_a_yes_is_no_answer_to_which_one() -> None:
+    talk = Talk(everything())
+    talk.say("turn on the heater")
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_a_guarded_action_is_confirmed_after_it_was_told_which_one() -> None:
+    talk = Talk(everything())
+    assert asked(talk.say("turn on the heater")) == ("Bedroom", "Bathroom")
+    question = talk.say("the bedroom")
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I switch on the Heater in the Bedroom? Say yes or no."
+    assert orders(talk.say("yes")) == [("Heater", "power", "on")]
+
+
+def test_two_questions_in_a_row_remember_the_first_answer() -> None:
+    devices = everything()
+    for key, area in (("a", "Hall"), ("b", "Shed")):
+        announce(devices, "lock", f"{key}1", f"{key} left lock", area)
+        announce(devices, "lock", f"{key}2", f"{key} right lock", area)
+    devices.receive("homeassistant/lock/front_door/config", b"", 0.0)
+    talk = Talk(devices)
+    assert asked(talk.obey(command("unlock", kind="lock"))) == ("Hall", "Shed")
+    assert asked(talk.obey(command("choose", area="shed"))) == ("b left lock", "b right lock")
+    assert asked(talk.obey(command("choose", name="b right lock"))) == ("yes", "no")
+    assert orders(talk.obey(command("confirm"))) == [("b right lock", "lock", "unlocked")]
+
+
+def test_the_question_says_how_many_more_there_are() -> None:
+    devices = known(house())
+    for number in range(4):
+        announce(devices, "lock", f"l{number}", f"Lock {number}")
+    question = Talk(devices).obey(command("unlock", kind="lock", scope="all"))
+    assert isinstance(question, Question)
+    assert "and the Lock 1 and 2 more?" in question.prompt
+
+
+def test_what_the_owner_ruled_out_is_not_even_asked_about() -> None:
+    talk = Talk(everything(), settings=ActingSettings(device_risks={"front door": "never"}))
+    assert refused(talk.say("unlock the front door"))[0] == "not-by-voice"
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+    assert orders(talk.say("lock the front door")) == [("Front door", "lock", "locked")]
+
+
+def test_the_emergency_stop_is_never_asked_about() -> None:
+    never = ActingSettings(device_risks={"Conveyor": "never", "Coolant pump": "guarded"}, risks={"run": "never"})
+    assert len(orders(Talk(everything(), settings=never).say("emergency stop"))) == 2
+
+
+def test_a_device_that_left_between_question_and_answer_is_left_to_performing() -> None:
+    place = house()
+    devices = known(place)
+    talk = Talk(devices)
+    talk.say("unlock the front door")
+    deliver(devices, place.leave("front_door"))
+    assert orders(talk.obey(command("confirm"))) == UNLOCKED
+
+
+HOME = everything()
+COMMANDS = [
+    command(intent, **slots)
+    for intent, slots in [
+        ("confirm", {}),
+        ("deny", {}),
+        ("choose", {"area": "bedroom"}),
+        ("choose", {"area": "hall"}),
+        ("choose", {"name": "conveyor"}),
+        ("choose", {"name": "coolant pump"}),
+        ("unlock", {"name": "front door"}),
+        ("unlock", {"kind": "lock", "scope": "all"}),
+        ("lock", {"name": "front door"}),
+        ("turn_on", {"name": "heater"}),
+        ("turn_on", {"kind": "climate", "scope": "all"}),
+        ("turn_on", {"name": "kettle"}),
+        ("start_machine", {"kind": "machine"}),
+        ("stop_machine", {"name": "conveyor"}),
+        ("open", {"name": "inlet valve"}),
+        ("get_state", {"name": "front door", "state": "locked"}),
+        ("emergency_stop", {}),
+        ("launch_rocket", {}),
+    ]
+] + [command("set_point", name="line speed", value=900.0)]
+
+
+def _guarded(outcome: Planned) -> bool:
+    return isinstance(outcome, Plan) and any(risk_of(one, ActingSettings()) != "free" for one in outcome.actions)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(COMMANDS), st.sampled_from([0.0, 1.0, 9.0, 11.0])), max_size=30))
+def test_nothing_guarded_is_ever_done_but_by_a_confirmation_right_after_its_question(
+    steps: list[tuple[Command, float]],
+) -> None:
+    talk = Talk(HOME)
+    before: Planned | None = None
+    for number, (one, waits_s) in enumerate(steps):
+        talk.now_s += waits_s
+        outcome = talk.obey(replace(one, utterance=f"u{number}"))
+        if _guarded(outcome):
+            assert one.intent == "confirm"
+            assert isinstance(before, Question)
+            assert before.kind == "confirm"
+            assert waits_s <= ActingSettings().confirm_within_s
+        before = outcome
+
+
+@given(st.text(max_size=20))
+def test_no_made_up_answer_chooses_a_device(text: str) -> None:
+    talk = Talk(HOME)
+    talk.obey(command("turn_off", name="heater"))
+    outcome = talk.obey(Command("u2", "choose", (Slot("area", text, text),), text, 1, 0.9))
+    offered = {"bedroom", "bathroom", "bedroom heater", "bathroom heater"}
+    assert isinstance(outcome, Rejection) or " ".join(text.lower().split()) in offered

@@ -1,0 +1,80 @@
+"""The doctor says what stands in the way, and what to type."""
+
+import asyncio
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from edgeagent import doctor
+from edgeagent.doctor import Finding, examine
+from edgeagent.errors import BusError
+from edgeagent.settings import AgentSettings, AnswerSettings, DeviceSettings, MicrophoneSettings
+
+
+def settings(state: Path, microphone: str = "no such card") -> AgentSettings:
+    return AgentSettings(
+        device=DeviceSettings(state_dir=state),
+        microphone=MicrophoneSettings(device=microphone),
+        answering=AnswerSettings(speech="off"),
+    )
+
+
+async def reachable() -> str:
+    return "broker answers"
+
+
+async def unreachable() -> str:
+    raise BusError("127.0.0.1:1: refused", remedy="nc -vz 127.0.0.1 1")
+
+
+def found(state: Path) -> dict[str, Finding]:
+    return {one.subject: one for one in asyncio.run(examine(settings(state), reachable))}
+
+
+def test_everything_that_is_needed_is_looked_at(tmp_path: Path) -> None:
+    assert set(found(tmp_path)) == {"microphone", "permissions", "broker", "models", "clock", "disk", "voice"}
+
+
+def test_what_is_not_well_says_what_to_type(tmp_path: Path) -> None:
+    findings = asyncio.run(examine(settings(tmp_path), unreachable))
+    assert all(one.remedy for one in findings if one.verdict != "ok")
+    broker = next(one for one in findings if one.subject == "broker")
+    assert (broker.verdict, broker.remedy) == ("failure", "nc -vz 127.0.0.1 1")
+
+
+def test_a_microphone_that_is_absent_is_a_failure(tmp_path: Path) -> None:
+    assert found(tmp_path)["microphone"].verdict == "failure"
+
+
+def test_a_folder_that_does_not_exist_yet_is_judged_by_its_parent(tmp_path: Path) -> None:
+    assert found(tmp_path / "a" / "b")["permissions"].verdict == "ok"
+    assert "MiB free" in found(tmp_path / "a" / "b")["disk"].found
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    assert found(tmp_path / "state" / "deeper")["permissions"].verdict == "failure"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_seen_is_a_failure(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "state").mkdir(parents=True)
+    closed.chmod(0)
+    try:
+        assert found(closed / "state")["permissions"].verdict == "failure"
+    finally:
+        closed.chmod(0o700)
+        shutil.rmtree(closed)
+
+
+def test_a_clock_from_before_the_program_was_written_is_a_failure() -> None:
+    assert doctor._clock(datetime(1970, 1, 1, tzinfo=UTC)).verdict == "failure"  # noqa: SLF001  # time comes in
+    assert doctor._clock(datetime.now(UTC)).verdict != "failure"  # noqa: SLF001
+
+
+def test_the_model_that_comes_with_the_package_is_found(tmp_path: Path) -> None:
+    assert found(tmp_path)["models"].verdict == "ok"

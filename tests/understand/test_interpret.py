@@ -1,0 +1,135 @@
+"""Transcripts become commands, or rejections that say why."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from edgeagent.grammar import commands
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.grammar.spoken import MOST_WORDS
+from edgeagent.messages import Command, Interpretation, Rejection, Slot, Transcript, Word
+from edgeagent.understand.interpret import Exit, Interpreter, Prediction
+from edgeagent.understand.text import typed
+
+GRAMMAR = compile_commands(
+    commands.parse(
+        """
+intents:
+  turn: {data: [{sentences: ["turn {state} [the] {light} [now]"]}]}
+  open: {data: [{sentences: ["open it"]}]}
+  start: {data: [{sentences: ["open it", "go {thing}"]}]}
+  leave: {data: [{sentences: ["go {place}", "go home"]}]}
+  sleep: {data: [{sentences: ["go home"]}]}
+lists:
+  state: {values: ["on", "off"]}
+  light: {values: [lamp]}
+  thing: {values: [away]}
+  place: {values: [to bed]}
+""",
+        "F",
+    )
+)
+
+
+def heard(*words: str, confidence: float = 0.9) -> Transcript:
+    return Transcript("u1", tuple(Word(word, 0, 0) for word in words), 1.0, confidence=confidence, ended_by="silence")
+
+
+def interpret(*words: str, confidence: float = 0.9, exits: Sequence[Exit] = ()) -> Interpretation:
+    return Interpreter(GRAMMAR, unsure_below=0.5, exits=exits).interpret(heard(*words, confidence=confidence))
+
+
+def rejected(*words: str, confidence: float = 0.9) -> tuple[str, str]:
+    found = interpret(*words, confidence=confidence)
+    assert isinstance(found, Rejection)
+    assert found.utterance == "u1"
+    return found.reason, found.detail
+
+
+def test_a_sentence_of_the_grammar_is_a_command_by_exit_0() -> None:
+    expected = (Slot("state", "on", "on"), Slot("light", "lamp", "lamp"))
+    assert interpret("turn", "on", "lamp") == Command("u1", "turn", expected, "turn on lamp", 0, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason", "detail"),
+    [
+        ("", "not-a-command", "no words were heard"),
+        ("dance", "not-a-command", 'none begins "dance"'),
+        ("turn on dance", "not-a-command", '"dance" does not go on after "turn on"'),
+        ("turn on", "not-a-command", "the sentence stops in the middle"),
+        ("turn on lamp now please", "not-a-command", '"please" does not go on after "turn on lamp now"'),
+        ("open it", "unsure", "it could mean open or start"),
+        ("go home", "unsure", "it could mean leave or sleep"),
+    ],
+)
+def test_a_rejection_says_why(words: str, reason: str, detail: str) -> None:
+    assert rejected(*words.split()) == (reason, detail)
+
+
+def test_a_sound_that_does_not_bear_the_words_out_is_refused() -> None:
+    reason, detail = rejected("turn", "on", "lamp", confidence=0.49)
+    assert (reason, detail) == ("not-speech-we-know", "the sound bears it out by 0.49, 0.50 is needed")
+    assert isinstance(interpret("turn", "on", "lamp", confidence=0.5), Command)
+
+
+def test_the_most_words_are_looked_at_and_one_more_is_not() -> None:
+    assert rejected(*["turn"] * MOST_WORDS)[0] == "not-a-command"
+    assert rejected(*["turn"] * (MOST_WORDS + 1)) == ("too-long", f"more than {MOST_WORDS} words")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "turn on lamp " * 3400,
+        "\x00\x1b[31m\x07" * 10_000,
+        "打开灯 " * 10_000,
+        "включи свет " * 5000,
+        "e\u0301" * 100_000,
+    ],
+)
+def test_ten_thousand_words_and_other_scripts_are_refused_in_no_time(text: str) -> None:
+    began = time.perf_counter()
+    found = Interpreter(GRAMMAR, unsure_below=0.5).interpret(typed("t1", text))
+    assert time.perf_counter() - began < 1
+    assert isinstance(found, Rejection)
+    assert len(found.text) <= 500
+    assert found.text.isascii()
+    assert found.text.isprintable()
+
+
+def test_heard_words_of_any_kind_are_refused_too() -> None:
+    for word in ("\x00", "灯", "\u202e", "a" * 100_000):
+        assert rejected(word)[0] == "not-a-command"
+    assert rejected(*["turn"] * 10_000)[0] == "too-long"
+
+
+def test_typed_sentences_are_understood_as_if_they_were_heard() -> None:
+    transcript = typed("t1", "Turn ON the lamp, now!")
+    assert (transcript.text, transcript.ended_by, transcript.is_final) == ("turn on the lamp now", "text", True)
+    assert isinstance(Interpreter(GRAMMAR, unsure_below=0.5).interpret(transcript), Command)
+
+
+def segment(depth: int, confidence: float, seen: list[int]) -> Exit:
+    def run(words: Sequence[str], before: Prediction | None) -> Prediction:
+        assert list(words) == ["lights", "please"]
+        assert before is None or before.intent == str(depth - 1)
+        seen.append(depth)
+        return Prediction(str(depth), (), confidence)
+
+    return Exit(run, 0.8)
+
+
+def test_the_first_exit_that_is_sure_decides_and_no_later_segment_runs() -> None:
+    seen: list[int] = []
+    exits = [segment(1, 0.5, seen), segment(2, 0.8, seen), segment(3, 0.9, seen)]
+    assert interpret("lights", "please", exits=exits) == Command("u1", "2", (), "lights please", 2, 0.8)
+    assert seen == [1, 2]
+
+
+def test_when_no_exit_is_sure_nothing_is_done() -> None:
+    seen: list[int] = []
+    found = interpret("lights", "please", exits=[segment(1, 0.5, seen), segment(2, 0.79, seen)])
+    assert isinstance(found, Rejection)
+    assert seen == [1, 2]
