@@ -15,12 +15,12 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.remembered import RememberedOrders
-from edgeagent.act.timers import Timers, spoken_length
+from edgeagent.act.timers import Timers
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.answer.voice import Voice
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
-from edgeagent.errors import BusError, EdgeAgentError
+from edgeagent.errors import BusError, EdgeAgentError, SettingsError
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.grammar.narrowing import only_kinds
@@ -147,8 +147,7 @@ class Agent:
         """Say which timers have run out, for ever."""
         while True:
             for timer in self._around.timers.due(time.monotonic()):
-                text = f"Your {spoken_length(timer.length_s)} timer is up."
-                await say(Answer(f"timer {timer.number}", text), self._around)
+                await say(Answer(f"timer {timer.number}", f"Your {timer.called} is up."), self._around)
             await asyncio.sleep(0.2)
 
     async def settle(self) -> None:
@@ -194,11 +193,20 @@ class Agent:
             log.warning("order refused", extra={"reason": order.reason, "detail": order.detail})
         elif self._orders.full():
             log.warning("order refused", extra={"reason": "busy", "order": order.id})
-        elif await asyncio.to_thread(self._remembered.is_new, order.id):
+        else:
+            await self._accept(order)
+        received.acknowledge()
+
+    async def _accept(self, order: topics.Say) -> None:
+        try:
+            is_new = await asyncio.to_thread(self._remembered.is_new, order.id)
+        except SettingsError as error:  # what cannot be remembered could be done twice, so it is not done at all
+            log.error("order refused", extra={"reason": str(error), "remedy": error.remedy})  # noqa: TRY400
+            return
+        if is_new:
             self._orders.put_nowait(order)
         else:
             log.info("order came again", extra={"order": order.id})
-        received.acknowledge()
 
     def _compile(self) -> Interpreter:
         built_in = commands.built_in(self.settings.acting.commands)

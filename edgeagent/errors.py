@@ -22,8 +22,8 @@ class BusError(EdgeAgentError):
     """The MQTT link cannot do what was asked: not connected, refused, or the message does not fit."""
 
 
-class DiscoveryError(EdgeAgentError):
-    """What a device says of itself cannot be used."""
+class PayloadError(EdgeAgentError):
+    """What came over the bus cannot be used: not JSON, out of bounds, or not what such a device says of itself."""
 
 
 class ModelError(EdgeAgentError):

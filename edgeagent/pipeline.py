@@ -116,6 +116,7 @@ async def obey(interpretation: Interpretation, around: Surroundings) -> tuple[Ou
         planned = _plan(interpretation, around)
     else:
         planned = interpretation
+        around.dialogue.misunderstood(interpretation)
     match planned:
         case Plan():
             return await _perform_all(planned, around)

@@ -15,7 +15,8 @@ from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgeagent.errors import BusError, EdgeAgentError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import BusError, EdgeAgentError, PayloadError
 from edgeagent.messages import Command, Message, Outcome, Question, Rejection
 
 VERSION = 1
@@ -23,8 +24,6 @@ LARGEST_TOPIC_BYTES = 65_535
 """MQTT 5, 1.5.4: a string has a length of two bytes."""
 LARGEST_ORDER_BYTES = 4_096
 """An order is a sentence; this is a page."""
-MOST_BRACKETS = 32
-"""An order is flat: more opening brackets than this are an attack on the parser."""
 LONGEST_ORDER_S = 60
 """An order expires within this many seconds (DESIGN.md section 8) ..."""
 CLOCK_SKEW_S = 30
@@ -170,11 +169,9 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
 def _parse(payload: bytes) -> dict[str, Any] | Refusal:
     if len(payload) > LARGEST_ORDER_BYTES:
         return Refusal("too-large", f"{len(payload)} bytes, at most {LARGEST_ORDER_BYTES} are read")
-    if payload.count(b"[") + payload.count(b"{") > MOST_BRACKETS:
-        return Refusal("not-json", "nested too deeply")
     try:
-        parsed = json.loads(payload.decode(), object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError among them
+        parsed = parse(payload, largest=LARGEST_ORDER_BYTES)
+    except PayloadError as error:
         return Refusal("not-json", str(error)[:100])
     return parsed if isinstance(parsed, dict) else Refusal("not-json", "not an object")
 
@@ -190,17 +187,6 @@ def _valid(parsed: dict[str, Any], now_s: float) -> Say | Refusal:
     if say.expires > now_s + LONGEST_ORDER_S + CLOCK_SKEW_S:
         return Refusal("too-early", f"expires in {say.expires - now_s:.0f} s, at most {LONGEST_ORDER_S} are allowed")
     return say
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise ValueError("a key is there twice")
-    return fields
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _describe(what: Reported) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -71,7 +71,7 @@ class Talk:
         self.devices = devices
         self.now_s = 100.0
         self._here = here
-        self._dialogue = Dialogue(settings, lambda: self.now_s)
+        self.dialogue = Dialogue(settings, lambda: self.now_s)
         self._count = 0
 
     def say(self, text: str) -> Planned:
@@ -80,7 +80,7 @@ class Talk:
         return self.obey(heard) if isinstance(heard, Command) else heard
 
     def obey(self, one: Command) -> Planned:
-        return self._dialogue.next(one, lambda alone: planned(alone, self.devices, self._here))
+        return self.dialogue.next(one, lambda alone: planned(alone, self.devices, self._here))
 
 
 def orders(outcome: Planned) -> list[tuple[str, str, Value]]:

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from edgeagent import topics
 from edgeagent.act import names
 from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Removal
 from edgeagent.act.names import LeftOut, Names
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Device, Kind, Observation, Value
 
 MOST_REFUSALS = 200
@@ -85,7 +86,7 @@ class Devices:
     def receive(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
         """Apply a message from the bus, whatever it is; return what it told about devices."""
         for dialect in self._dialects:
-            if any(matches(pattern, topic) for pattern in dialect.filters):
+            if any(topics.matches(pattern, topic) for pattern in dialect.filters):
                 self._discover(dialect, topic, payload)
                 return ()
         return self._observe(topic, payload, now_s)
@@ -144,7 +145,7 @@ class Devices:
             return
         try:
             found = dialect.discover(topic, payload)
-        except DiscoveryError as error:
+        except PayloadError as error:
             self._note("refused", topic, str(error))
             return
         match found:
@@ -238,19 +239,6 @@ class Devices:
         self.counts[what] += count
         notes = self.left_out if what == "left-out" else self.refusals
         notes.append(LeftOut(_shown(topic), _shown(reason)))
-
-
-def matches(pattern: str, topic: str) -> bool:
-    """Tell whether a topic fits a filter (MQTT 5, 4.7)."""
-    wanted, given = pattern.split("/"), topic.split("/")
-    if topic.startswith("$") and wanted[0] in {"+", "#"}:
-        return False
-    for index, level in enumerate(wanted):
-        if level == "#":
-            return True
-        if index >= len(given) or level not in {"+", given[index]}:
-            return False
-    return len(wanted) == len(given)
 
 
 def _in_area(devices: Iterable[Device], area: str | None) -> tuple[Device, ...]:

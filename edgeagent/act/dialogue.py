@@ -4,7 +4,8 @@ The rules:
 1. a guarded plan becomes a question; only a plain confirmation within the time carries it out, and only once;
 2. "which one?" is answered by an area or a name that was offered; what comes of it may have to be confirmed in turn,
    or be asked about again; an answer that was not offered leaves the question open, for no longer than before;
-3. any other command, and "never mind", drop the open question: nothing is done for it.
+3. any other command, "never mind", and words that we do not know drop the open question: nothing is done for it;
+   sound that is no speech we know (a cough, the television) does not.
 """
 
 from collections.abc import Callable
@@ -62,6 +63,12 @@ class Dialogue:
                 return self._chosen(command, pending, plan)
             case _:
                 return self._guarded(command, plan(command))
+
+    def misunderstood(self, heard: Question | Rejection) -> None:
+        """Drop what is open where something else was said: a later "yes" is not meant for it."""
+        is_no_speech = isinstance(heard, Rejection) and (not heard.text or heard.reason == "not-speech-we-know")
+        if not is_no_speech:
+            self._pending = None
 
     def _confirmed(self, command: Command, pending: _Pending | None) -> Planned:
         if pending is None or pending.question.kind != "confirm":

@@ -81,6 +81,9 @@ class PocketsphinxRecognizer:
     def transcribe(self, utterance: Utterance) -> Iterator[Transcript]:
         """Yield partial transcripts, then the final one."""
         opening = _take(utterance.frames, MEAN_FROM_S)
+        if not opening:
+            yield Transcript(utterance.id, (), 0.0, utterance.began_s, 0.0, utterance.ended_by or "silence")
+            return
         decoder = self._decoder
         decoder.start_utt()
         decoder.process_raw(b"".join(opening), no_search=True, full_utt=True)

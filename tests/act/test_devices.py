@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeagent.act.devices import MOST_CONFLICTS, MOST_REFUSALS, Devices, matches
+from edgeagent.act.devices import MOST_CONFLICTS, MOST_REFUSALS, Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
 from edgeagent.act.names import COMMAND_WORDS, key_of, words_of
 
@@ -294,16 +294,6 @@ def test_what_has_no_voice_is_kept_apart_from_what_is_refused() -> None:
     switch(devices, "signal", "Signal", ent_cat="diagnostic")
     assert not devices.refusals
     assert len(devices.left_out) == 1
-
-
-def test_filters_match_as_the_standard_says() -> None:
-    assert matches("a/+/c", "a/b/c")
-    assert not matches("a/+/c", "a/b/d")
-    assert not matches("a/+", "a/b/c")
-    assert matches("a/#", "a/b/c")
-    assert matches("a/#", "a")
-    assert not matches("#", "$SYS/x")
-    assert not matches("a/b/c", "a/b")
 
 
 def test_a_huge_state_that_two_thousand_devices_hear_is_got_over_quickly() -> None:

@@ -67,6 +67,24 @@ def test_another_command_in_between_drops_the_question(between: str) -> None:
     assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
 
 
+@pytest.mark.parametrize(
+    ("heard", "is_open"),
+    [
+        (Rejection("u2", "not-a-command", "yeah no", 'none begins "yeah"'), False),
+        (Rejection("u2", "unsure", "no do", "it could mean deny or cancel"), False),
+        (Rejection("u2", "not-speech-we-know", "yes", "the sound bears it out by 0.10"), True),
+        (Rejection("u2", "not-a-command", "", "no words were heard"), True),
+    ],
+)
+def test_words_that_we_do_not_know_drop_the_question_and_mere_sound_does_not(
+    heard: Rejection, *, is_open: bool
+) -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    talk.dialogue.misunderstood(heard)
+    assert isinstance(talk.say("yes"), Plan) is is_open
+
+
 @pytest.mark.parametrize("said", ["the bedroom", "in the bedroom", "the bedroom one", "the bedroom heater"])
 def test_the_answer_to_which_one_narrows(said: str) -> None:
     talk = Talk(everything())

@@ -12,7 +12,7 @@ from edgeagent.act.acknowledgements import is_reached
 from edgeagent.act.dialects import colors
 from edgeagent.act.dialects.dialect import Announcement, Entity, Order, Refused, Removal
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Value
 
 DIALECT = HomeAssistant()
@@ -398,7 +398,7 @@ def test_names_are_put_together_as_home_assistant_shows_them() -> None:
     ],
 )
 def test_a_hostile_field_is_refused_with_its_name(change: Mapping[str, Any]) -> None:
-    with pytest.raises(DiscoveryError) as refused:
+    with pytest.raises(PayloadError) as refused:
         entity("switch", {**PLAIN_SWITCH, **change})
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 300
@@ -420,7 +420,7 @@ def test_a_hostile_field_is_refused_with_its_name(change: Mapping[str, Any]) -> 
     ],
 )
 def test_fields_that_do_not_fit_together_are_refused(component: str, fields: Mapping[str, Any]) -> None:
-    with pytest.raises(DiscoveryError):
+    with pytest.raises(PayloadError):
         entity(component, {"name": "A", "command_topic": "a", **fields})
 
 
@@ -442,7 +442,7 @@ def test_fields_that_do_not_fit_together_are_refused(component: str, fields: Map
 )
 @pytest.mark.parametrize("component", ["switch", "device"])
 def test_a_payload_that_makes_no_sense_is_refused(component: str, payload: bytes) -> None:
-    with pytest.raises(DiscoveryError):
+    with pytest.raises(PayloadError):
         DIALECT.discover(f"homeassistant/{component}/x/config", payload)
 
 
@@ -456,7 +456,7 @@ def test_a_payload_that_makes_no_sense_is_refused(component: str, payload: bytes
     ],
 )
 def test_a_topic_of_another_form_is_refused(topic: str) -> None:
-    with pytest.raises(DiscoveryError):
+    with pytest.raises(PayloadError):
         DIALECT.discover(topic, json.dumps(PLAIN_SWITCH).encode())
 
 
@@ -545,7 +545,7 @@ FIELDS = ["name", "cmd_t", "stat_t", "dev", "avty", "~", "val_tpl", "schema", "m
     st.dictionaries(st.sampled_from(FIELDS), JSON),
 )
 def test_whatever_is_announced_gives_entities_or_a_discovery_error(component: str, config: dict[str, Any]) -> None:
-    with contextlib.suppress(DiscoveryError):
+    with contextlib.suppress(PayloadError):
         DIALECT.discover(f"homeassistant/{component}/x/config", json.dumps(config).encode())
 
 

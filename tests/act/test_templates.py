@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.templates import LONGEST_OUTPUT, LONGEST_TEMPLATE, compile_template
-from edgeagent.errors import DiscoveryError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_value_that_a_partial_update_lacks_is_nothing_and_no_fault() -> None:
     ],
 )
 def test_a_template_that_could_grow_or_reach_out_is_refused_when_it_is_announced(source: str) -> None:
-    with pytest.raises(DiscoveryError):
+    with pytest.raises(PayloadError):
         compile_template(source)
 
 
@@ -101,19 +101,19 @@ def test_a_template_that_could_grow_or_reach_out_is_refused_when_it_is_announced
 def test_a_template_that_goes_wrong_later_fails_with_a_reason_or_tells_nothing(source: str) -> None:
     try:
         text = compile_template(source).read(b"a" * 5000)
-    except DiscoveryError:
+    except PayloadError:
         return
     assert text is None
 
 
 def test_the_output_is_bounded() -> None:
-    with pytest.raises(DiscoveryError, match="more than"):
+    with pytest.raises(PayloadError, match="more than"):
         compile_template("{{ value }}").read(b"x" * (LONGEST_OUTPUT + 1))
 
 
 def test_a_payload_that_is_not_text_or_too_long_is_refused() -> None:
     for payload in (b"\xff\xfe", b"x" * 70_000):
-        with pytest.raises(DiscoveryError):
+        with pytest.raises(PayloadError):
             compile_template("{{ value }}").read(payload)
 
 
@@ -126,7 +126,7 @@ def test_a_value_cannot_become_template_syntax() -> None:
 def test_whatever_is_announced_as_a_template_ends_in_text_nothing_or_a_discovery_error(source: str) -> None:
     try:
         text = compile_template("{{ " + source + " }}").read(b'{"a": 1}')
-    except DiscoveryError:
+    except PayloadError:
         return
     assert text is None or len(text) <= LONGEST_OUTPUT
 
@@ -149,17 +149,17 @@ def test_whatever_is_announced_as_a_template_ends_in_text_nothing_or_a_discovery
     ],
 )
 def test_doubtful_json_is_refused(payload: bytes) -> None:
-    with pytest.raises(DiscoveryError):
+    with pytest.raises(PayloadError):
         parse(payload, largest=65_536)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_random_bytes_are_json_or_a_discovery_error(payload: bytes) -> None:
-    with contextlib.suppress(DiscoveryError):
+    with contextlib.suppress(PayloadError):
         parse(payload, largest=65_536)
 
 
 def test_text_is_not_replaced_into_more_than_a_payload() -> None:
-    with pytest.raises(DiscoveryError, match="text too long"):
+    with pytest.raises(PayloadError, match="text too long"):
         compile_template("{{ value | replace('a', value) | length }}").read(b"a" * 60_000)

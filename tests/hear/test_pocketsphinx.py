@@ -105,6 +105,11 @@ def test_an_utterance_of_silence_has_no_words() -> None:
     assert final.words == () or final.confidence < SETTINGS.unsure_below
 
 
+def test_an_utterance_without_a_frame_has_no_words() -> None:
+    transcripts = list(recognizer().transcribe(Utterance("u1", 0.0, iter(()), SETTINGS)))
+    assert [(one.words, one.is_final, one.confidence) for one in transcripts] == [((), True, 0.0)]
+
+
 def test_a_new_grammar_is_obeyed_at_the_next_utterance() -> None:
     engine = recognizer()
     found = []

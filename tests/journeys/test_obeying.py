@@ -137,7 +137,8 @@ def test_while_the_broker_is_away_orders_fail_and_are_never_sent_later(tmp_path:
         assert outcome.status == "failed"
         assert "cannot be reached" in outcome.reason
         here.broker.start()
-        await here.agent.bus.until(connected=True)
+        back_s, blinds = time.monotonic(), _device(here, "Living room blinds")
+        await eventually(lambda: (here.agent.devices.seen_s(blinds.id) or 0) > back_s)
         (outcome,) = await here.agent.obey_text("close the living room blinds")
         assert outcome.status == "done", outcome.reason
         assert here.house.state("kitchen_light")["POWER"] == "OFF"

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgeagent.act.dialects.dialect import NOTHING, Reader, Values, Writer
 from edgeagent.act.dialects.templates import Template, decode
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Message, Value
 
 UNKNOWN = frozenset({"", "None", "unknown", "unavailable"})
@@ -92,21 +92,21 @@ def number_writer(
 
 
 def say(topic: str, template: Template | None, value: str | float, **variables: Any) -> Message:
-    """Make the message: the template's text, or the value as it is. Raise DiscoveryError if the template fails."""
+    """Make the message: the template's text, or the value as it is. Raise PayloadError if the template fails."""
     text = str(value) if template is None else template.render(value=value, **variables)
     if text is None:
-        raise DiscoveryError(f"command template needs what it is not given: {template.source if template else '':.60}")
+        raise PayloadError(f"command template needs what it is not given: {template.source if template else '':.60}")
     return Message(topic, text.encode())
 
 
 def number(text: str) -> float:
-    """Return a finite number. Raise DiscoveryError if the text is none."""
+    """Return a finite number. Raise PayloadError if the text is none."""
     try:
         value = float(text)
     except ValueError:
-        raise DiscoveryError(f"expected a number, found {text!r:.40}") from None
+        raise PayloadError(f"expected a number, found {text!r:.40}") from None
     if not -1e15 < value < 1e15:  # noqa: PLR2004 - false for NaN; no device measures beyond
-        raise DiscoveryError(f"number out of bounds: {text!r:.40}")
+        raise PayloadError(f"number out of bounds: {text!r:.40}")
     return value
 
 
@@ -121,4 +121,4 @@ def _word(capability: Capability, words: Mapping[str, str], text: str) -> Values
         return {capability: word}
     if text in UNKNOWN:
         return NOTHING
-    raise DiscoveryError(f"expected one of {', '.join(words)}, found {text!r:.40}")
+    raise PayloadError(f"expected one of {', '.join(words)}, found {text!r:.40}")

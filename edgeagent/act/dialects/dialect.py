@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Device, Message, Observation, Value
 
 LARGEST_PAYLOAD_BYTES = 64 << 10
@@ -24,7 +24,7 @@ NOTHING: Values = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How the payloads of a topic become values. `read` raises DiscoveryError where a payload makes no sense."""
+    """How the payloads of a topic become values. `read` raises PayloadError where a payload makes no sense."""
 
     topic: str
     capabilities: tuple[Capability, ...]
@@ -106,7 +106,7 @@ class Entity:
             return refusal
         try:
             messages = writer.write(value)
-        except DiscoveryError as error:
+        except PayloadError as error:
             return Refused("not-able", f"{self.device.name}: {error}")
         reaches = value if writer.words else writer.settle(float(value))
         return Order(messages, reaches if self._tells(capability) else None)
@@ -121,13 +121,13 @@ class Entity:
             if reader.topic == topic:
                 try:
                     values.update(reader.read(payload))
-                except DiscoveryError as error:
+                except PayloadError as error:
                     faults.append(f"{'/'.join(reader.capabilities)}: {error}")
         for presence in self.presences:
             if presence.topic == topic:
                 try:
                     is_there = presence.read(payload)
-                except DiscoveryError as error:
+                except PayloadError as error:
                     faults.append(f"availability: {error}")
                     continue
                 if is_there is not None:
@@ -184,4 +184,4 @@ class Dialect(Protocol):
         """Return the topic filters on which devices announce themselves."""
 
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
-        """Read an announcement. Raise DiscoveryError, saying what is wrong and where."""
+        """Read an announcement. Raise PayloadError, saying what is wrong and where."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, Entity, Presence, Removal
 from edgeagent.act.dialects.homeassistant_lights import light
@@ -41,7 +40,8 @@ from edgeagent.act.dialects.homeassistant_schema import (
     validate,
 )
 from edgeagent.act.dialects.templates import decode
-from edgeagent.errors import DiscoveryError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Device
 
 MOST_COMPONENTS = 200
@@ -83,16 +83,16 @@ class HomeAssistant:
         return (f"{self.prefix}/+/+/config", f"{self.prefix}/+/+/+/config")
 
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
-        """Read an announcement. Raise DiscoveryError, saying what is wrong and where."""
+        """Read an announcement. Raise PayloadError, saying what is wrong and where."""
         path = topic.removeprefix(f"{self.prefix}/")
         form = _TOPIC.fullmatch(path)
         if path == topic or form is None:
-            raise DiscoveryError(f"topic: expected {self.prefix}/<component>/[<node>/]<object>/config")
+            raise PayloadError(f"topic: expected {self.prefix}/<component>/[<node>/]<object>/config")
         if not payload:
             return Removal(topic)
         config = parse(payload, largest=LARGEST_PAYLOAD_BYTES)
         if not isinstance(config, dict):
-            raise DiscoveryError("expected a JSON object")
+            raise PayloadError("expected a JSON object")
         config = expand(config)
         if form["component"] == "device":
             return self._device(topic, path, config)
@@ -103,9 +103,9 @@ class HomeAssistant:
         """Read the form with several components; a bad component is left out, and the others are taken."""
         components = config.get("components")
         if not isinstance(components, dict) or not all(isinstance(one, dict) for one in components.values()):
-            raise DiscoveryError("components: expected an object of objects")
+            raise PayloadError("components: expected an object of objects")
         if len(components) > MOST_COMPONENTS:
-            raise DiscoveryError(f"components: {len(components)}, expected at most {MOST_COMPONENTS}")
+            raise PayloadError(f"components: {len(components)}, expected at most {MOST_COMPONENTS}")
         shared = {key: config[key] for key in _SHARED if key in config}
         entities: dict[str, Entity] = {}
         left_out: list[str] = []
@@ -113,7 +113,7 @@ class HomeAssistant:
             try:
                 own = expand(component, config.get("~"))
                 made = self._entity(topic, f"{path}/{key[:128]}", str(own.get("platform", "")), {**shared, **own})
-            except DiscoveryError as error:
+            except PayloadError as error:
                 made = str(error)
             if isinstance(made, str):
                 left_out.append(f"{key!a:.40}: {made}")
@@ -124,7 +124,7 @@ class HomeAssistant:
         return Announcement(topic, tuple(entities.values()), tuple(left_out))
 
     def _entity(self, topic: str, path: str, component: str, config: dict[str, Any]) -> Entity | str:
-        """Return the entity, or why it is left out. Raise DiscoveryError if it is wrong."""
+        """Return the entity, or why it is left out. Raise PayloadError if it is wrong."""
         if component not in _COMPONENTS:
             return f"{component or 'no platform':.32}: nothing that is spoken to"
         parts = validate(_COMPONENTS[component](config), config)
@@ -152,7 +152,7 @@ class HomeAssistant:
         for field in type(parts).model_fields:
             topic = getattr(parts, field) if field.endswith("topic") else None
             if topic is not None and topic.startswith(f"{self.prefix}/") and topic.endswith("/config"):
-                raise DiscoveryError(f"{field}: is a topic on which devices announce themselves")
+                raise PayloadError(f"{field}: is a topic on which devices announce themselves")
 
     def _describe(self, identity: str, component: str, parts: ComponentConfig, channels: Channels) -> Device:
         name, aliases = _names(component, parts)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from edgeagent.act.dialects import colors
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.channels import (
     UNKNOWN,
     Channels,
@@ -20,7 +19,8 @@ from edgeagent.act.dialects.channels import (
 )
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values, Writer
 from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Payload, Topic
-from edgeagent.errors import DiscoveryError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Message, Value
 
 BRIGHTNESS: tuple[float, float] = (1, 100)
@@ -60,7 +60,7 @@ class LightConfig(ComponentConfig):
     def channels(self) -> Channels:
         """Map power, brightness and one of the ways to give a colour."""
         if self.on_command_type == "brightness" and self.brightness_command_topic is None:
-            raise DiscoveryError("on_command_type: brightness, but there is no brightness_command_topic")
+            raise PayloadError("on_command_type: brightness, but there is no brightness_command_topic")
         writers = [Writer("power", self._switch, ("on", "off"))]
         if self.brightness_command_topic is not None:
             writers.append(Writer("brightness", self._dim, settle=_settled(self.brightness_scale)))
@@ -168,7 +168,7 @@ class JsonLightConfig(ComponentConfig):
     def _read(self, payload: bytes) -> Values:
         state = parse(payload, largest=LARGEST_PAYLOAD_BYTES)
         if not isinstance(state, dict):
-            raise DiscoveryError("expected a JSON object")
+            raise PayloadError("expected a JSON object")
         values: dict[Capability, Value] = {}
         match state.get("state"):
             case "ON" | "OFF" as power:
@@ -176,7 +176,7 @@ class JsonLightConfig(ComponentConfig):
             case None:
                 pass
             case other:
-                raise DiscoveryError(f"state: expected ON or OFF, found {other!a:.40}")
+                raise PayloadError(f"state: expected ON or OFF, found {other!a:.40}")
         if (raw := state.get("brightness")) is not None:
             values["brightness"] = _percent(self.brightness_scale)(number(str(raw)))
         if (name := _named_json_color(state)) is not None:
@@ -185,14 +185,14 @@ class JsonLightConfig(ComponentConfig):
 
 
 def light(config: Mapping[str, Any]) -> type[ComponentConfig]:
-    """Choose the schema. Raise DiscoveryError for one that is not spoken here."""
+    """Choose the schema. Raise PayloadError for one that is not spoken here."""
     match config.get("schema", "default"):
         case "json":
             return JsonLightConfig
         case "default" | "basic":
             return LightConfig
         case other:
-            raise DiscoveryError(f"schema: expected default or json, found {other!a:.40}")
+            raise PayloadError(f"schema: expected default or json, found {other!a:.40}")
 
 
 def _percent(scale: int) -> Callable[[float], float]:
@@ -213,7 +213,7 @@ def _numbers_reader(
             return {}
         parts = [number(part) for part in text.strip("()[]").split(",", maxsplit=count)]
         if len(parts) != count:
-            raise DiscoveryError(f"expected {count} numbers, found {text!r:.40}")
+            raise PayloadError(f"expected {count} numbers, found {text!r:.40}")
         return {"color": name(*parts)}
 
     return text_reader(topic, template, meaning, "color")

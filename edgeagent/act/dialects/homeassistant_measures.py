@@ -16,7 +16,7 @@ from edgeagent.act.dialects.channels import (
 )
 from edgeagent.act.dialects.dialect import Reader, Values, Writer
 from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Number, Payload, Text, Topic
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Kind
 
 LONGEST_READING = 64
@@ -55,7 +55,7 @@ class ClimateConfig(ComponentConfig):
         least = least if self.min_temp is None else self.min_temp
         most = most if self.max_temp is None else self.max_temp
         if least >= most:
-            raise DiscoveryError("max_temp: expected more than min_temp")
+            raise PayloadError("max_temp: expected more than min_temp")
         degrees = f"°{self.temperature_unit}"
         return Channels(
             "climate",
@@ -95,7 +95,7 @@ class ClimateConfig(ComponentConfig):
         if text in UNKNOWN:
             return {}
         if text not in self.modes:
-            raise DiscoveryError(f"expected one of {', '.join(self.modes)}, found {text!r:.40}")
+            raise PayloadError(f"expected one of {', '.join(self.modes)}, found {text!r:.40}")
         return {"mode": text, "power": "off" if text == "off" else "on"}
 
 
@@ -109,7 +109,7 @@ class NumberConfig(ComponentConfig):
     def channels(self) -> Channels:
         """Map setpoint."""
         if self.min >= self.max:
-            raise DiscoveryError("max: expected more than min")
+            raise PayloadError("max: expected more than min")
         return Channels(
             "number",
             number_reader(self.state_topic, self.value_template, "setpoint"),
@@ -139,7 +139,7 @@ class SensorConfig(ComponentConfig):
         is_number = self.unit_of_measurement is not None or self.state_class is not None
         try:
             return {"reading": number(text)}
-        except DiscoveryError:
+        except PayloadError:
             if is_number or len(text) > LONGEST_READING or not text.isprintable():
                 raise
             return {"reading": text}

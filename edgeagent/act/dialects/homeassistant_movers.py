@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.channels import (
     UNKNOWN,
     Channels,
@@ -17,7 +16,8 @@ from edgeagent.act.dialects.channels import (
 )
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values
 from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Payload, Text, Topic
-from edgeagent.errors import DiscoveryError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Value
 
 PERCENT: tuple[float, float] = (0, 100)
@@ -97,7 +97,7 @@ class CoverConfig(ComponentConfig):
     def channels(self) -> Channels:
         """Map opening and position."""
         if self.position_open == self.position_closed:
-            raise DiscoveryError("position_open: the same as position_closed")
+            raise PayloadError("position_open: the same as position_closed")
         states = {
             self.state_open: "open",
             self.state_opening: "opening",
@@ -167,7 +167,7 @@ class ValveConfig(CoverConfig):
         moving = {self.state_opening: "opening", self.state_closing: "closing"}
         state = told.get("state", self.state_open)
         if not isinstance(state, str):
-            raise DiscoveryError(f"state: expected a word, found {state!a:.40}")
+            raise PayloadError(f"state: expected a word, found {state!a:.40}")
         if state in moving:
             values["opening"] = moving[state]
         return values
@@ -190,7 +190,7 @@ class FanConfig(ComponentConfig):
     def channels(self) -> Channels:
         """Map power and speed."""
         if self.speed_range_min >= self.speed_range_max:
-            raise DiscoveryError("speed_range_max: expected more than speed_range_min")
+            raise PayloadError("speed_range_max: expected more than speed_range_min")
         power = {"on": self.payload_on, "off": self.payload_off}
         states = {payload: word for word, payload in power.items()}
         template = self.state_value_template or self.value_template
@@ -253,7 +253,7 @@ def _vacuum_state(payload: bytes) -> Values:
         case None:
             return {}
         case other:
-            raise DiscoveryError(f"expected a vacuum's state, found {other!a:.40}")
+            raise PayloadError(f"expected a vacuum's state, found {other!a:.40}")
 
 
 def _opened(percent: float, *, has_state: bool) -> Values:

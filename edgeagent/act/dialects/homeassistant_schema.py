@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.templates import Template, compile_template
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 
 LONGEST_NAME = 64
 LONGEST_TOPIC = 256
@@ -80,7 +80,7 @@ def expand(config: dict[str, Any], base: str | None = None) -> dict[str, Any]:
 def _lengthen(config: dict[str, Any], table: dict[str, str]) -> dict[str, Any]:
     long = {table.get(key, key): value for key, value in config.items()}
     if len(long) != len(config):
-        raise DiscoveryError("a field stands twice, once by its short name")
+        raise PayloadError("a field stands twice, once by its short name")
     return long
 
 
@@ -124,7 +124,7 @@ def _template(source: Any) -> Any:
         raise ValueError("is no template")  # noqa: TRY004 - pydantic turns ValueError into a complaint
     try:
         return compile_template(source)
-    except DiscoveryError as error:
+    except PayloadError as error:
         raise ValueError(str(error)) from error
 
 
@@ -188,7 +188,7 @@ class ComponentConfig(Config):
     edgeagent_kind: Literal["machine", "alarm"] | None = None
 
     def channels(self) -> Channels:
-        """Return how the component is read and written. Raise DiscoveryError if its fields do not fit together."""
+        """Return how the component is read and written. Raise PayloadError if its fields do not fit together."""
         raise NotImplementedError
 
 
@@ -196,11 +196,11 @@ AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
 def validate(model: type[AnyConfig], config: dict[str, Any]) -> AnyConfig:
-    """Make the configuration of the expanded announcement. Raise DiscoveryError naming the field and what is wrong."""
+    """Make the configuration of the expanded announcement. Raise PayloadError naming the field and what is wrong."""
     try:
         return model.model_validate(config)
     except ValidationError as error:
         details = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in details["loc"])
         complaint = details["msg"].removeprefix("Value error, ")
-        raise DiscoveryError(f"{where}: {complaint}, found {details['input']!a:.60}") from error
+        raise PayloadError(f"{where}: {complaint}, found {details['input']!a:.60}") from error

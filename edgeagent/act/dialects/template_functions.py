@@ -9,8 +9,8 @@ from typing import Any
 from jinja2.exceptions import SecurityError
 from jinja2.runtime import Undefined
 
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES
+from edgeagent.bounded_json import parse
 
 LARGEST_NUMBER = 1e15
 LONGEST_ROUNDING = 12

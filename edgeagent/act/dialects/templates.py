@@ -15,10 +15,10 @@ from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from edgeagent.act.dialects.bounded_json import parse
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES
 from edgeagent.act.dialects.template_functions import ARITHMETIC, FILTERS, FUNCTIONS, bounded
-from edgeagent.errors import DiscoveryError
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
 
 LONGEST_TEMPLATE = 4096
 LONGEST_OUTPUT = 4096
@@ -81,18 +81,18 @@ class Template:
     _wants_json: bool
 
     def render(self, **variables: Any) -> str | None:
-        """Return the text, stripped; None if a variable that it needs is missing. Raise DiscoveryError if it fails."""
+        """Return the text, stripped; None if a variable that it needs is missing. Raise PayloadError if it fails."""
         pieces: list[str] = []
         left = LONGEST_OUTPUT
         try:
             for piece in self._compiled.generate(**variables):
                 pieces.append(piece)
                 if (left := left - len(piece)) < 0:
-                    raise DiscoveryError(f"template gave more than {LONGEST_OUTPUT} characters: {self.source:.60}")
+                    raise PayloadError(f"template gave more than {LONGEST_OUTPUT} characters: {self.source:.60}")
         except jinja2.UndefinedError:
             return None
         except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise DiscoveryError(f"template failed: {error!s:.120}: {self.source:.60}") from error
+            raise PayloadError(f"template failed: {error!s:.120}: {self.source:.60}") from error
         return "".join(pieces).strip()
 
     def read(self, payload: bytes) -> str | None:
@@ -105,29 +105,29 @@ class Template:
 
 @lru_cache(maxsize=2048)
 def compile_template(source: str) -> Template:
-    """Check and compile a template. Raise DiscoveryError saying what is not allowed."""
+    """Check and compile a template. Raise PayloadError saying what is not allowed."""
     if len(source) > LONGEST_TEMPLATE:
-        raise DiscoveryError(f"template of {len(source)} characters, expected at most {LONGEST_TEMPLATE}")
+        raise PayloadError(f"template of {len(source)} characters, expected at most {LONGEST_TEMPLATE}")
     try:
         tree = _ENVIRONMENT.parse(source)
         _check(tree)
         compiled = _ENVIRONMENT.from_string(tree)
     except (jinja2.TemplateError, SyntaxError, ValueError) as error:
-        raise DiscoveryError(f"not a template: {error!s:.120}: {source:.60}") from error
+        raise PayloadError(f"not a template: {error!s:.120}: {source:.60}") from error
     except (RecursionError, MemoryError) as error:
-        raise DiscoveryError(f"template nested too deep: {source:.60}") from error
+        raise PayloadError(f"template nested too deep: {source:.60}") from error
     names = {name.name for name in tree.find_all(nodes.Name)}
     return Template(source, compiled, "value_json" in names)
 
 
 def decode(payload: bytes) -> str:
-    """Return the text of a state payload. Raise DiscoveryError if it is too long or not UTF-8."""
+    """Return the text of a state payload. Raise PayloadError if it is too long or not UTF-8."""
     if len(payload) > LARGEST_PAYLOAD_BYTES:
-        raise DiscoveryError(f"{len(payload)} bytes, expected at most {LARGEST_PAYLOAD_BYTES}")
+        raise PayloadError(f"{len(payload)} bytes, expected at most {LARGEST_PAYLOAD_BYTES}")
     try:
         return payload.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise DiscoveryError(f"not UTF-8 at byte {error.start}") from error
+        raise PayloadError(f"not UTF-8 at byte {error.start}") from error
 
 
 @lru_cache(maxsize=4)
@@ -137,7 +137,7 @@ def _json(text: str) -> Any:
 
 
 def _check(tree: nodes.Template) -> None:
-    """Walk the tree without recursion. Raise DiscoveryError at the first thing that is not on the lists."""
+    """Walk the tree without recursion. Raise PayloadError at the first thing that is not on the lists."""
     level: list[nodes.Node] = [tree]
     joined = 0
     for _ in range(DEEPEST):
@@ -145,28 +145,28 @@ def _check(tree: nodes.Template) -> None:
             _check_node(node)
             joined += len(node.nodes) if isinstance(node, nodes.Concat) else 0
         if joined > MOST_JOINED:
-            raise DiscoveryError(f"template joins more than {MOST_JOINED} texts with ~")
+            raise PayloadError(f"template joins more than {MOST_JOINED} texts with ~")
         level = [child for node in level for child in node.iter_child_nodes()]
         if not level:
             return
-    raise DiscoveryError(f"template nested deeper than {DEEPEST}")
+    raise PayloadError(f"template nested deeper than {DEEPEST}")
 
 
 def _check_node(node: nodes.Node) -> None:
     if not isinstance(node, _ALLOWED_NODES) or (isinstance(node, nodes.Name) and node.ctx != "load"):
-        raise DiscoveryError(f"template uses {type(node).__name__.lower()}, which is not allowed")
+        raise PayloadError(f"template uses {type(node).__name__.lower()}, which is not allowed")
     match node:
         case nodes.Getattr(attr=str(name)) | nodes.Name(name=str(name)) if name.startswith("_"):
-            raise DiscoveryError(f"template uses the hidden name {name:.40}")
+            raise PayloadError(f"template uses the hidden name {name:.40}")
         case nodes.Filter(name=str(name)) if name not in FILTERS:
-            raise DiscoveryError(f"template uses the filter {name:.40}, which is not allowed")
+            raise PayloadError(f"template uses the filter {name:.40}, which is not allowed")
         case nodes.Test(name=str(name)) if name not in _TESTS:
-            raise DiscoveryError(f"template uses the test {name:.40}, which is not allowed")
+            raise PayloadError(f"template uses the test {name:.40}, which is not allowed")
         case nodes.Call(dyn_args=None, dyn_kwargs=None, node=nodes.Getattr(attr=str(name))) if name in _ALLOWED_METHODS:
             return
         case nodes.Call(dyn_args=None, dyn_kwargs=None, node=nodes.Name(name=str(name))) if name in FUNCTIONS:
             return
         case nodes.Call():
-            raise DiscoveryError("template calls a function that is not allowed")
+            raise PayloadError("template calls a function that is not allowed")
         case nodes.Filter(dyn_args=args, dyn_kwargs=kwargs) if args or kwargs:
-            raise DiscoveryError("template unpacks arguments, which is not allowed")
+            raise PayloadError("template unpacks arguments, which is not allowed")

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from typing import Any
 
-from edgeagent.errors import DiscoveryError
+from edgeagent.errors import PayloadError
 
 DEEPEST = 16
 """Levels of nesting; real payloads have at most five."""
@@ -14,20 +14,20 @@ LONGEST_NUMBER = 40
 
 
 def parse(payload: bytes | str, *, largest: int) -> Any:
-    """Return the JSON value of a payload of at most `largest` bytes. Raise DiscoveryError for anything doubtful."""
+    """Return the JSON value of a payload of at most `largest` bytes. Raise PayloadError for anything doubtful."""
     if len(payload) > largest:
-        raise DiscoveryError(f"{len(payload)} bytes, expected at most {largest}")
+        raise PayloadError(f"{len(payload)} bytes, expected at most {largest}")
     try:
         text = payload.decode("utf-8") if isinstance(payload, bytes) else payload
         value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_float, parse_int=_int
         )
     except UnicodeDecodeError as error:
-        raise DiscoveryError(f"not UTF-8 at byte {error.start}") from error
+        raise PayloadError(f"not UTF-8 at byte {error.start}") from error
     except json.JSONDecodeError as error:
-        raise DiscoveryError(f"not JSON: {error.msg} at character {error.pos}") from error
+        raise PayloadError(f"not JSON: {error.msg} at character {error.pos}") from error
     except RecursionError as error:
-        raise DiscoveryError(f"nested deeper than {DEEPEST}") from error
+        raise PayloadError(f"nested deeper than {DEEPEST}") from error
     _check_depth(value)
     return value
 
@@ -36,23 +36,23 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
-        raise DiscoveryError(f"key {twice!r:.40} stands twice")
+        raise PayloadError(f"key {twice!r:.40} stands twice")
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise DiscoveryError(f"{name} is no JSON number")
+    raise PayloadError(f"{name} is no JSON number")
 
 
 def _float(text: str) -> float:
     if len(text) > LONGEST_NUMBER or not math.isfinite(number := float(text)):
-        raise DiscoveryError(f"number out of bounds: {text:.20}")
+        raise PayloadError(f"number out of bounds: {text:.20}")
     return number
 
 
 def _int(text: str) -> int:
     if len(text) > LONGEST_NUMBER:
-        raise DiscoveryError(f"number out of bounds: {text:.20}")
+        raise PayloadError(f"number out of bounds: {text:.20}")
     return int(text)
 
 
@@ -67,4 +67,4 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise DiscoveryError(f"nested deeper than {DEEPEST}")
+    raise PayloadError(f"nested deeper than {DEEPEST}")
