@@ -36,16 +36,21 @@ class Place(StrEnum):
     PLANT = "plant"
 
 
+def _can_be_written(file: Path | None) -> Path | None:
+    """Refuse at the beginning what could not be written at the end."""
+    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
+        raise typer.BadParameter(f"{file} cannot be written")
+    return file
+
+
 @app.callback()
 def _main(
-    context: typer.Context,
     *,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  # see main()
 ) -> None:
     """Speak a command to a device, offline, and see it done."""
     logs.set_up(is_verbose=verbose)
-    context.obj = debug
 
 
 @app.command()
@@ -99,7 +104,9 @@ def demo(
     *,
     json: Json = False,
     fast: Annotated[bool, typer.Option("--fast", help="Do not wait for the sound to pass.")] = False,
-    picture: Annotated[Path | None, typer.Option(help="SVG file to draw the timeline into.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="SVG file to draw the timeline into.", callback=_can_be_written)
+    ] = None,
 ) -> None:
     """Speak recorded sentences to a virtual house, and see what it does."""
     from edgeagent.demo.show import show
@@ -151,8 +158,8 @@ def evaluate_speech(
     ] = None,
     noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
     snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
-    seed: Annotated[int, typer.Option(help="Seed of the noise's offsets.")] = 1,
-    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise's offsets.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.", callback=_can_be_written)] = None,
     settings: SettingsFile = None,
     *,
     json: Json = False,
@@ -206,6 +213,8 @@ def main() -> None:
     try:
         app()
     except BaseExceptionGroup as group:
+        if group.split(BrokenPipeError)[1] is None:
+            _stop_writing()
         matching, other = group.split(EdgeAgentError)
         if "--debug" in sys.argv or other is not None or matching is None:
             raise
@@ -214,6 +223,12 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         _complain(error)
+
+
+def _stop_writing() -> None:
+    """End where nobody reads on, as after `| head`; typer does so where there is no group."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+    sys.exit(1)
 
 
 def _first(group: BaseExceptionGroup[EdgeAgentError]) -> EdgeAgentError:
@@ -225,9 +240,9 @@ def _first(group: BaseExceptionGroup[EdgeAgentError]) -> EdgeAgentError:
 
 
 def _complain(error: EdgeAgentError) -> None:
-    typer.echo(f"error: {error}", err=True)
+    typer.echo(f"error: {logs.printable_lines(str(error))}", err=True)
     if error.remedy:
-        typer.echo(f"  try: {error.remedy}", err=True)
+        typer.echo(f"  try: {logs.printable_lines(error.remedy)}", err=True)
     sys.exit(1)
 
 

@@ -73,13 +73,13 @@ class Agent:
         self.settings = settings
         self.bus = bus
         self.devices = Devices([HomeAssistant(settings.broker.discovery_prefix)], most=settings.acting.max_devices)
-        self._own = [commands.load(path.expanduser()) for path in settings.acting.command_files]
+        self._own = [commands.load(path) for path in settings.acting.command_files]
         self.interpreter = self._compile()
         self._compiled = self.devices.version
         self._changed = asyncio.Event()
         self._reports = reports
         self._parts = parts
-        self._remembered = RememberedOrders(settings.device.state_dir.expanduser() / "orders.json")
+        self._remembered = RememberedOrders(settings.device.state_dir / "orders.json")
         self._orders: asyncio.Queue[topics.Say] = asyncio.Queue(WAITING_ORDERS)
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
         self._typed = 0
@@ -256,7 +256,13 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
 
 async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
     """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet."""
-    settings.device.state_dir.expanduser().mkdir(parents=True, exist_ok=True)
+    try:
+        settings.device.state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.device.state_dir}: cannot be made: {error.strerror or error}",
+            remedy="Name a folder that can be written to: [device] state_dir.",
+        ) from error
     async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
         listening, _ = await asyncio.gather(
             asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter, parts.deaf), agent.settle()

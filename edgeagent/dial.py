@@ -37,10 +37,10 @@ def wait_s(failures: int, least_s: float, most_s: float, fraction: float) -> flo
 def tls_context(tls: TlsSettings) -> ssl.SSLContext:
     """Read the certificates. Raise BusError if one cannot be read or does not fit its key."""
     try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca.expanduser()))
+        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=str(tls.ca))
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if tls.certificate is not None and tls.key is not None:
-            context.load_cert_chain(str(tls.certificate.expanduser()), str(tls.key.expanduser()))
+            context.load_cert_chain(str(tls.certificate), str(tls.key.expanduser()))
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         raise BusError(
             f"the certificates for the broker cannot be used: {error}",

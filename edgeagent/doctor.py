@@ -37,11 +37,11 @@ async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[
     """Look at everything. `reach_broker` connects and tells how, or raises EdgeAgentError."""
     return (
         *_microphone(settings),
-        *_permissions(settings.device.state_dir.expanduser()),
+        *_permissions(settings.device.state_dir),
         await _broker(reach_broker),
         _models(),
         _clock(datetime.now(UTC)),
-        _disk(settings.device.state_dir.expanduser()),
+        _disk(settings.device.state_dir),
         _voice(settings),
     )
 

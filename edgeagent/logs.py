@@ -3,8 +3,30 @@
 import json
 import logging
 import sys
+import unicodedata
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
+"""Between letters of Persian, and within emoji."""
+
+
+def printable(text: str) -> str:
+    """Return text from outside on one line that moves no cursor and turns no direction, escaped as in JSON."""
+    return text if text.isprintable() else "".join(letter if _is_plain(letter) else _escaped(letter) for letter in text)
+
+
+def printable_lines(text: str) -> str:
+    """Return text from outside that may have several lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _is_plain(letter: str) -> bool:
+    return letter in _JOINERS or unicodedata.category(letter) not in _NO_LETTERS
+
+
+def _escaped(letter: str) -> str:
+    return json.dumps(letter)[1:-1]
 
 
 class _EventFormatter(logging.Formatter):
@@ -15,7 +37,9 @@ class _EventFormatter(logging.Formatter):
             if name not in _OWN
         )
         line = f"{record.levelname.lower():7} {record.name.removeprefix('edgeagent.')}: {record.getMessage()}{fields}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        if record.exc_info:
+            return f"{printable(line)}\n{printable_lines(self.formatException(record.exc_info))}"
+        return printable(line)
 
 
 def set_up(*, is_verbose: bool = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from edgeagent.errors import SettingsError
@@ -23,7 +23,25 @@ MOST_COMPLAINTS = 20
 class Settings(BaseModel):
     """What all sections share: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # it may be a password
+        validate_default=True,
+    )
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path}: there is no such user") from error
+
+
+FilePath = Annotated[Path, AfterValidator(_at_home)]
+"""A path; "~" is the user's home."""
 
 
 class DeviceSettings(Settings):
@@ -35,18 +53,18 @@ class DeviceSettings(Settings):
     """Name of the fleet that it belongs to."""
     area: str | None = None
     """The room that it stands in: what "here" means, and which light "the light" is."""
-    state_dir: Path = Path("~/.local/state/edgeagent")
+    state_dir: FilePath = Path("~/.local/state/edgeagent")
     """Folder for what must survive a restart."""
 
 
 class TlsSettings(Settings):
     """The certificates of a TLS link; all three paths for a client certificate, only `ca` for a server's alone."""
 
-    ca: Path
+    ca: FilePath
     """PEM file with the certificate authority that signed the broker's certificate."""
-    certificate: Path | None = None
+    certificate: FilePath | None = None
     """PEM file with our own certificate, where the broker asks for one."""
-    key: Path | None = None
+    key: FilePath | None = None
     """PEM file with the key of our certificate."""
 
     @model_validator(mode="after")
@@ -152,7 +170,7 @@ class ActingSettings(Settings):
     """Risk class by a device's name, before that of its capability."""
     commands: tuple[Literal["home", "plant"], ...] = ("home", "plant")
     """The built-in command sets that are understood."""
-    command_files: tuple[Path, ...] = ()
+    command_files: tuple[FilePath, ...] = ()
     """Own command sets, in template syntax."""
     max_devices: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Devices beyond this many are refused, and counted."""

@@ -10,6 +10,7 @@ from typing import Any, TextIO, assert_never
 from rich.console import Console
 from rich.text import Text
 
+from edgeagent.logs import printable
 from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript
 
 _STYLES: Mapping[str, str] = {
@@ -76,12 +77,12 @@ def _transcript_row(transcript: Transcript) -> dict[str, Any]:
         return row | {"ended_by": "text"}
     row |= {"at_s": round(transcript.began_s + transcript.heard_s, 2)}
     if transcript.is_final:
-        waited_s = transcript.heard_s - transcript.words[-1].end_s if transcript.words else transcript.heard_s
+        waited_s = transcript.heard_s - transcript.words[-1].end_s if transcript.words else None
         row |= {
             "ended_by": transcript.ended_by,
             "confidence": round(transcript.confidence, 4),
             "sound_s": round(transcript.heard_s, 2),
-            "after_last_word_ms": round(1000 * waited_s),
+            "after_last_word_ms": None if waited_s is None else round(1000 * waited_s),
         }
     return row
 
@@ -140,9 +141,9 @@ class PrintedTimeline:
 
     def _line(self, name: str, text: str, note: str) -> None:
         style = _STYLES.get(name, "")
-        line = Text.assemble(("  " + name.ljust(12), style), (text, "" if name != "hearing" else "dim"))
+        line = Text.assemble(("  " + name.ljust(12), style), (printable(text), "" if name != "hearing" else "dim"))
         if note:
-            line.append(f"   {note}", "dim")
+            line.append(f"   {printable(note)}", "dim")
         self.console.print(line, soft_wrap=True)
 
 
@@ -152,8 +153,9 @@ def _words(row: Mapping[str, Any]) -> tuple[str, str]:
         case "heard" if row["ended_by"] == "text":
             return row["text"], "typed"
         case "heard":
-            ended = f"ended by {row['ended_by']} {row['after_last_word_ms']} ms after the last word"
-            return row["text"] or "(no words)", f"{row['sound_s']} s of sound, {ended}"
+            waited_ms = row["after_last_word_ms"]
+            waited = "" if waited_ms is None else f" {waited_ms} ms after the last word"
+            return row["text"] or "(no words)", f"{row['sound_s']} s of sound, ended by {row['ended_by']}{waited}"
         case "understood":
             slots = "  ".join(f"{name}={_short(value)}" for name, value in row["slots"].items())
             by = "exit 0, the grammar" if row["exit"] == _FIRST_EXIT else f"exit {row['exit']}, the model"

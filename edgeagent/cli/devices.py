@@ -8,6 +8,7 @@ from rich.table import Table
 
 from edgeagent.agent import Agent, Parts, opened, running_broker
 from edgeagent.errors import BusError
+from edgeagent.logs import printable
 from edgeagent.settings import AgentSettings
 
 
@@ -21,7 +22,7 @@ async def show_devices(settings: AgentSettings, *, is_json: bool) -> int:
     if is_json:
         print(json.dumps(found))  # noqa: T201  # the command's result
     else:
-        _print(found, Console(highlight=False))
+        _print(found, Console(highlight=False, markup=False, emoji=False))
     return 0
 
 
@@ -57,17 +58,11 @@ def _print(found: dict[str, Any], console: Console) -> None:
             table.add_column(title)
         for row in found["devices"]:
             state = "  ".join(f"{name} {value}" for name, value in row["values"].items())
-            table.add_row(
-                row["area"] or "",
-                row["name"],
-                row["kind"],
-                ", ".join(row["can"]),
-                state if row["available"] else "offline",
-            )
+            cells = (row["area"] or "", row["name"], row["kind"], ", ".join(row["can"]))
+            table.add_row(*map(printable, cells), printable(state) if row["available"] else "offline")
         console.print(table)
     for row in found["left_out"]:
-        console.print(f"left out: {row['what']}: {row['why']}", style="yellow")
+        console.print(printable(f"left out: {row['what']}: {row['why']}"), style="yellow", soft_wrap=True)
     for row in found["conflicts"]:
-        console.print(
-            f"conflict: {row['claimed_by']} claims {row['device']}, which {row['held_by']} holds", style="red"
-        )
+        conflict = f"conflict: {row['claimed_by']} claims {row['device']}, which {row['held_by']} holds"
+        console.print(printable(conflict), style="red", soft_wrap=True)

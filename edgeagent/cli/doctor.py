@@ -11,6 +11,7 @@ from edgeagent.agent import running_broker
 from edgeagent.bus import connect
 from edgeagent.doctor import examine
 from edgeagent.errors import BusError
+from edgeagent.logs import printable
 from edgeagent.settings import AgentSettings
 
 _MARKS = {"ok": ("ok      ", "green"), "warning": ("warning ", "yellow"), "failure": ("failure ", "red")}
@@ -25,11 +26,10 @@ async def show_findings(settings: AgentSettings, *, is_json: bool) -> int:
         console = Console(highlight=False)
         for finding in findings:
             mark, style = _MARKS[finding.verdict]
-            console.print(
-                Text.assemble((mark, style), (finding.subject.ljust(12), "bold"), finding.found), soft_wrap=True
-            )
+            found = Text.assemble((mark, style), (finding.subject.ljust(12), "bold"), printable(finding.found))
+            console.print(found, soft_wrap=True)
             if finding.remedy:
-                console.print(Text.assemble(("        type: ", "dim"), finding.remedy), soft_wrap=True)
+                console.print(Text.assemble(("        type: ", "dim"), printable(finding.remedy)), soft_wrap=True)
     return int(any(finding.verdict == "failure" for finding in findings))
 
 
@@ -44,5 +44,7 @@ async def _reach(settings: AgentSettings) -> str:
             if settings.broker.host is None:
                 return f"none runs at {where} now; `edgeagent run` starts its own there"
             remedy = f"Is it running? nc -vz {broker.host} {broker.port}   # and check [broker] in the settings"
-            raise BusError(f"{where}: {bus.trouble or 'no answer'}", remedy=remedy) from None
+            trouble = bus.trouble or "no answer"
+            found = trouble if trouble.startswith(where) else f"{where}: {trouble}"
+            raise BusError(found, remedy=remedy) from None
         return f"{where} answers, MQTT {bus.protocol}"

@@ -40,7 +40,7 @@ def reporter(*, is_json: bool) -> Report:
 def _log(step: Step) -> None:
     row = as_row(step)
     if row["step"] != "hearing":
-        log.info(row.pop("step"), extra={"fields": row})
+        log.info(row.pop("step"), extra=row)
 
 
 def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 from edgeagent.settings import AgentSettings, Settings
 
@@ -18,23 +19,41 @@ def as_toml(settings: AgentSettings, *, with_docs: bool) -> str:
 
 
 def _table(section: Settings, path: str, *, with_docs: bool) -> Iterator[str]:
-    nested: list[tuple[str, Settings]] = []
-    for name, field in type(section).model_fields.items():
-        value = getattr(section, name)
+    fields = type(section).model_fields
+    sections = {name: kind for name, field in fields.items() if (kind := _section(field.annotation))}
+    for name, field in fields.items():
+        if name not in sections:
+            value = getattr(section, name)
+            yield from _meaning(field, with_docs=with_docs)
+            yield f"# {name} =" if value is None else f"{name} = {_value(value)}"
+    for name, kind in sections.items():
+        inner = getattr(section, name)
         where = f"{path}.{name}" if path else name
-        if isinstance(value, Settings):
-            nested.append((where, value))
-            continue
-        if with_docs and field.description:
-            yield f"# {' '.join(field.description.split())}"
-        if value is None:
-            yield f"# {name} ="
-        else:
-            yield f"{name} = {_value(value)}"
-    for where, inner in nested:
         yield ""
-        yield f"[{where}]"
-        yield from _table(inner, where, with_docs=with_docs)
+        yield from _meaning(fields[name], with_docs=with_docs)
+        if inner is None:
+            yield from _absent(kind, where, with_docs=with_docs)
+        else:
+            yield f"[{where}]"
+            yield from _table(inner, where, with_docs=with_docs)
+
+
+def _absent(kind: type[Settings], where: str, *, with_docs: bool) -> Iterator[str]:
+    """Yield what a section would hold, as comments."""
+    yield f"# [{where}]"
+    for name, field in kind.model_fields.items():
+        yield from _meaning(field, with_docs=with_docs)
+        yield f"# {name} ="
+
+
+def _section(annotation: Any) -> type[Settings] | None:
+    options = (annotation, *get_args(annotation))
+    return next((one for one in options if isinstance(one, type) and issubclass(one, Settings)), None)
+
+
+def _meaning(field: FieldInfo, *, with_docs: bool) -> Iterator[str]:
+    if with_docs and field.description:
+        yield f"# {' '.join(field.description.split())}"
 
 
 def _value(value: Any) -> str:

@@ -14,6 +14,7 @@ async def simulate(settings: AgentSettings, place: str) -> int:
     """Run until interrupted."""
     broker = running_broker(settings).broker
     virtual = PLACES[place]()
-    Console(highlight=False).print(f"a virtual {place} on {broker.host}:{broker.port}: {', '.join(virtual.keys)}")
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(f"a virtual {place} on {broker.host}:{broker.port}: {', '.join(virtual.keys)}")
     await live(virtual, broker, client_id=f"virtual-{place}")
     return 0

@@ -20,6 +20,7 @@ from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
 from edgeagent.hear.pronounce import Pronunciations
+from edgeagent.logs import printable
 from edgeagent.settings import AgentSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -99,7 +100,7 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
         expected = "nothing" if failure["expected"] is None else _short(failure["expected"])
         got = "; ".join(_short(one) for one in failure["got"] or ()) or "nothing"
         lines = (failure["file"], f"  expected {expected}", f"  got      {got}", f"  heard    {failure['heard']}")
-        console.print("", *lines, sep="\n", markup=False)
+        console.print("", *map(printable, lines), sep="\n", markup=False)
     left = len(figures["failures"]) - SHOWN_FAILURES
     if left > 0:
         console.print(f"\n… and {left} more; --json has them all")

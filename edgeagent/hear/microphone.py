@@ -20,7 +20,7 @@ from edgeagent.settings import MicrophoneSettings
 
 log = logging.getLogger(__name__)
 
-REMEDY = 'Plug it in, or name one that `edgeagent doctor` lists in the settings: [microphone] device = "…".'
+REMEDY = "Plug it in, or end the program that holds it (fuser -v /dev/snd/*), or name another: [microphone] device."
 
 MUTE_AFTER_S = 10.0
 """A microphone always hears some noise: this long nothing but zeros comes from one that is switched off."""
@@ -144,9 +144,10 @@ def _find_cards_anew(sounddevice: Any) -> None:
 
 def _unusable(settings: MicrophoneSettings, error: Exception) -> SoundError:
     if not devices():
-        return SoundError("there is no sound card that can record", remedy=REMEDY)
+        return SoundError("there is no sound card that can record, or another program holds it", remedy=REMEDY)
     name = "the default microphone" if settings.device is None else f"the microphone {settings.device!r}"
-    return SoundError(f"{name} cannot be opened: {error}", remedy=REMEDY)
+    # PortAudio lists no card that is busy while it looks: that one, too, is "not there".
+    return SoundError(f"{name} is not there, or another program holds it: {error}", remedy=REMEDY)
 
 
 def _sounddevice() -> Any:

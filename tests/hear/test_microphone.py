@@ -3,20 +3,26 @@
 PortAudio reads the ALSA configuration when it starts, so every test is a process with a HOME of its own.
 """
 
+import fcntl
 import json
 import os
+import pty
 import subprocess
 import sys
-from ctypes.util import find_library
+import termios
+import threading
+import tty
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
+from soundcards import NAME, environment, need, sound_server
 
 from edgeagent.messages import FRAME_BYTES
 
-NEEDED = find_library("portaudio") and find_library("asound")
+WITHOUT_PRIVILEGES = ("setpriv", "--inh-caps=-sys_admin", "--bounding-set=-sys_admin") if os.geteuid() == 0 else ()
+"""Root may open what is held by another; nobody else may."""
 
 ASOUNDRC = """
 pcm.mic { type file slave.pcm "null" file "/dev/null" infile "@speech" format "raw" }
@@ -49,14 +55,12 @@ result = {}
 """
 
 
-def child(home: Path, script: str, **settings: Any) -> dict[str, Any]:
-    if not NEEDED:
-        if os.environ.get("EDGEAGENT_CI"):
-            pytest.fail("PortAudio and ALSA are needed: sudo apt-get install libportaudio2")
-        pytest.skip("PortAudio or ALSA is not installed: sudo apt-get install libportaudio2")
+def child(home: Path, script: str, *, keep: tuple[int, ...] = (), **settings: Any) -> dict[str, Any]:
+    need()
     done = subprocess.run(
-        [sys.executable, "-c", CHILD + script, json.dumps(settings)],
-        env={**os.environ, "HOME": str(home)},
+        [*WITHOUT_PRIVILEGES, sys.executable, "-c", CHILD + script, json.dumps(settings)],
+        env=environment(home),
+        pass_fds=keep,
         capture_output=True,
         text=True,
         timeout=30,
@@ -162,3 +166,79 @@ result["took_s"] = time.monotonic() - began
 finish()
 """
     assert child(tmp_path, script, device="mic")["took_s"] < 2
+
+
+def test_a_microphone_that_another_program_holds_is_said_so_and_opened_when_it_is_free(tmp_path: Path) -> None:
+    """A terminal stands in for the card: one that is held answers EBUSY, as a card does, and its bytes are sound."""
+    ours, card = pty.openpty()
+    tty.setraw(card)
+    fcntl.ioctl(card, termios.TIOCEXCL)
+    (tmp_path / ".asoundrc").write_text(ASOUNDRC.replace("@speech", os.ttyname(card)))
+    script = f"""
+import fcntl, termios
+for frame in microphone.frames_of(settings, stop, trouble):
+    frames.append(any(frame))
+    if len(frames) == 5:
+        fcntl.ioctl({card}, termios.TIOCNXCL)
+    if any(frame) or len(frames) > 500:
+        stop.set()
+finish()
+"""
+    os.write(ours, SPEECH[:1024].astype("<i2").tobytes())
+    try:
+        got = child(tmp_path, script, keep=(card,), device="mic")
+    finally:
+        os.close(ours)
+        os.close(card)
+    assert len(got["told"]) == 2
+    assert "another program" in got["told"][0]
+    assert got["told"][1] is None
+    assert got["frames"][-1]
+
+
+UNPLUGGED = """
+print("open", flush=True)
+for frame in microphone.frames_of(settings, stop, trouble):
+    if not frames or frames[-1] != any(frame):
+        frames.append(any(frame))
+        print("sound" if any(frame) else "silence", flush=True)
+    if None in told and frames[-1]:
+        stop.set()
+finish()
+"""
+
+
+def test_a_microphone_that_is_unplugged_while_listening_is_said_so_and_comes_back(tmp_path: Path) -> None:  # A37
+    with (
+        sound_server(tmp_path) as server,
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD + UNPLUGGED, json.dumps({"device": NAME})],
+            env=environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        ) as process,
+    ):
+        guard = threading.Timer(30, process.kill)
+        guard.start()
+        assert process.stdout is not None
+        try:
+            wait_for(process.stdout, "sound")
+            server.unplug()
+            wait_for(process.stdout, "silence")
+            server.plug_in()
+            wait_for(process.stdout, "sound")
+            told = json.loads(process.stdout.readlines()[-1])["told"]
+        finally:
+            guard.cancel()
+            process.kill()
+    assert len(told) == 2
+    assert "went away" in told[0]
+    assert told[1] is None
+
+
+def wait_for(lines: IO[str], wanted: str) -> None:
+    for line in lines:
+        if line.strip() == wanted:
+            return
+    raise AssertionError(f"it ended without {wanted!r}")
