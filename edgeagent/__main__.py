@@ -27,6 +27,8 @@ SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 INTERRUPTED = 130
+_LOGGED = {"run": logging.INFO, "simulate": logging.WARNING}
+"""What runs for long tells what happens; the others print what went wrong at their end, once."""
 
 
 class Place(StrEnum):
@@ -45,12 +47,14 @@ def _can_be_written(file: Path | None) -> Path | None:
 
 @app.callback()
 def _main(
+    context: typer.Context,
     *,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,  # noqa: ARG001  # see main()
 ) -> None:
     """Speak a command to a device, offline, and see it done."""
-    logs.set_up(is_verbose=verbose)
+    usual = _LOGGED.get(context.invoked_subcommand or "", logging.ERROR)
+    logs.set_up(logging.DEBUG if verbose else usual)
 
 
 @app.command()

@@ -66,9 +66,10 @@ class Agent:
     """The obeying side, kept up to date from the bus: devices, names, grammar, what was asked and is expected."""
 
     def __init__(self, settings: AgentSettings, bus: Bus, parts: Parts, reports: Reports | None) -> None:
-        """Start with no device. Without `reports` it tells the fleet nothing and takes no orders from the bus.
+        """Start with no device.
 
-        Raise SettingsError if a command file is wrong.
+        Without `reports` it is an onlooker, here for a sentence or two: it tells the fleet nothing, takes no orders
+        from the bus, and keeps no timers. Raise SettingsError if a command file is wrong.
         """
         self.settings = settings
         self.bus = bus
@@ -88,7 +89,7 @@ class Agent:
             Expectations(),
             bus,
             Dialogue(settings.acting, time.monotonic),
-            Timers(),
+            None if reports is None else Timers(),
             parts.voices,
             settings.acting,
             settings.device.area,
@@ -144,9 +145,9 @@ class Agent:
                 log.warning("report cannot be sent", extra={"topic": message.topic, "problem": str(error)})
 
     async def run_timers(self) -> None:
-        """Say which timers have run out, for ever."""
-        while True:
-            for timer in self._around.timers.due(time.monotonic()):
+        """Say which timers have run out, for ever; return at once where none are kept."""
+        while (timers := self._around.timers) is not None:
+            for timer in timers.due(time.monotonic()):
                 await say(Answer(f"timer {timer.number}", f"Your {timer.called} is up."), self._around)
             await asyncio.sleep(0.2)
 

@@ -42,10 +42,10 @@ class _EventFormatter(logging.Formatter):
         return printable(line)
 
 
-def set_up(*, is_verbose: bool = False) -> None:
-    """Send log lines to standard error; journald adds the time."""
+def set_up(level: int = logging.INFO) -> None:
+    """Send log lines from this level on to standard error; journald adds the time."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_EventFormatter())
-    logging.basicConfig(level=logging.DEBUG if is_verbose else logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("amqtt", "transitions", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

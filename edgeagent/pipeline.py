@@ -94,13 +94,16 @@ def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton,
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What obeying needs: the devices, the link to them, what was asked before, the timers, the voices."""
+    """What obeying needs: the devices, the link to them, what was asked before, the timers, the voices.
+
+    `timers` is None for who will not be here when they are due.
+    """
 
     devices: Devices
     expectations: Expectations
     link: Link
     dialogue: Dialogue
-    timers: Timers
+    timers: Timers | None
     voices: tuple[Voice, ...]
     settings: ActingSettings
     here: str | None
@@ -121,11 +124,16 @@ async def obey(interpretation: Interpretation, around: Surroundings) -> tuple[Ou
         case Plan():
             return await _perform_all(planned, around)
         case TimerOrder(command=command):
-            told = around.timers.obey(command, time.monotonic())
-            await _tell(told, around)
+            await _tell(_timed(command, around.timers), around)
         case _:
             await _tell(planned, around)
     return ()
+
+
+def _timed(command: Command, timers: Timers | None) -> Rejection | Answer:
+    if timers is None:
+        return Rejection(command.utterance, "not-able", command.text, "timers are kept by the daemon: speak to it")
+    return timers.obey(command, time.monotonic())
 
 
 def _plan(command: Command, around: Surroundings) -> Planned:

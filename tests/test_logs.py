@@ -81,7 +81,7 @@ def test_what_broke_follows_line_by_line(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("is_verbose", [True, False])
 def test_details_are_for_those_who_ask(capsys: pytest.CaptureFixture[str], *, is_verbose: bool) -> None:
-    logs.set_up(is_verbose=is_verbose)
+    logs.set_up(logging.DEBUG if is_verbose else logging.INFO)
     logging.getLogger("edgeagent.link").debug("a detail")
     for name in NOISY:
         logging.getLogger(name).info("chatter")

@@ -1,6 +1,7 @@
 """`edgeagent devices`: what was discovered, what can be said to it, and what was left out."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 from edgeagent.agent import Agent, Parts, opened, running_broker
 from edgeagent.errors import BusError
 from edgeagent.logs import printable
+from edgeagent.messages import Value
 from edgeagent.settings import AgentSettings
 
 
@@ -39,6 +41,7 @@ def as_object(agent: Agent) -> dict[str, Any]:
             "dialect": device.dialect,
             "available": registry.is_available(device.id),
             "values": dict(registry.values(device.id)),
+            "units": dict(device.units),
         }
         for device in sorted(registry.all_devices(), key=lambda device: (device.area or "", device.name))
     ]
@@ -55,10 +58,10 @@ def _print(found: dict[str, Any], console: Console) -> None:
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for title in ("area", "name", "kind", "can", "state"):
-            table.add_column(title)
+            table.add_column(title, overflow="fold")
         for row in found["devices"]:
-            state = "  ".join(f"{name} {value}" for name, value in row["values"].items())
-            cells = (row["area"] or "", row["name"], row["kind"], ", ".join(row["can"]))
+            state = ", ".join(_shown(name, value, row["units"]) for name, value in row["values"].items())
+            cells = (row["area"] or "", row["name"], row["kind"], ", ".join(row["can"]).replace("_", " "))
             table.add_row(*map(printable, cells), printable(state) if row["available"] else "offline")
         console.print(table)
     for row in found["left_out"]:
@@ -66,3 +69,8 @@ def _print(found: dict[str, Any], console: Console) -> None:
     for row in found["conflicts"]:
         conflict = f"conflict: {row['claimed_by']} claims {row['device']}, which {row['held_by']} holds"
         console.print(printable(conflict), style="red", soft_wrap=True)
+
+
+def _shown(capability: str, value: Value, units: Mapping[str, str]) -> str:
+    number = f"{value:g}" if isinstance(value, float) else value
+    return f"{capability.replace('_', ' ')} {number} {units.get(capability, '')}".rstrip()

@@ -135,6 +135,17 @@ def test_without_a_broker_a_sentence_is_refused_with_what_to_do(tmp_path: Path) 
     run(journey(), 60)
 
 
+def test_who_says_a_sentence_and_leaves_keeps_no_timer(tmp_path: Path, port: int) -> None:
+    async def journey() -> None:
+        file = settings_file(tmp_path, port)
+        code, rows, _ = await edgeagent("say", "set a timer for ten minutes", "--settings", file, "--json")
+        assert code == 3
+        assert rows[2]["reason"] == "not-able"
+        assert "daemon" in rows[2]["detail"]
+
+    run(journey(), 60)
+
+
 def test_ten_thousand_words_are_refused(tmp_path: Path, port: int) -> None:
     async def journey() -> None:
         file = settings_file(tmp_path, port)
