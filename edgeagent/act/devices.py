@@ -8,6 +8,7 @@ Rules:
 - `version` rises only when devices, names or areas change, never with a state.
 """
 
+import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Remova
 from edgeagent.act.names import LeftOut, Names
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Device, Kind, Observation, Value
+
+log = logging.getLogger(__name__)
 
 MOST_REFUSALS = 200
 """The latest refusals, and the latest of what has no voice, are kept to be shown; all are counted."""
@@ -85,11 +88,17 @@ class Devices:
 
     def receive(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
         """Apply a message from the bus, whatever it is; return what it told about devices."""
-        for dialect in self._dialects:
-            if any(topics.matches(pattern, topic) for pattern in dialect.filters):
-                self._discover(dialect, topic, payload)
-                return ()
-        return self._observe(topic, payload, now_s)
+        try:
+            for dialect in self._dialects:
+                if any(topics.matches(pattern, topic) for pattern in dialect.filters):
+                    self._discover(dialect, topic, payload)
+                    return ()
+            return self._observe(topic, payload, now_s)
+        except Exception:
+            # Dialects read what anybody on the bus may write: a mistake in one must not deafen the whole house.
+            log.exception("message not digested", extra={"topic": _shown(topic)})
+            self._note("refused", topic, "its reader failed: report this, with the log")
+            return ()
 
     def entity(self, device: str) -> Entity | None:
         """Return how a device is spoken to."""

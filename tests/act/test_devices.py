@@ -2,10 +2,12 @@ import json
 import time
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeagent.act.devices import MOST_CONFLICTS, MOST_REFUSALS, Devices
+from edgeagent.act.dialects.dialect import Announcement, Removal
 from edgeagent.act.dialects.homeassistant import HomeAssistant
 from edgeagent.act.names import COMMAND_WORDS, key_of, words_of
 
@@ -304,3 +306,23 @@ def test_a_huge_state_that_two_thousand_devices_hear_is_got_over_quickly() -> No
     began = time.perf_counter()
     assert len(devices.receive("shared", payload, 1.0)) == 2000
     assert time.perf_counter() - began < 3
+
+
+class Careless:
+    """A dialect with a mistake in it."""
+
+    name = "careless"
+    filters = ("careless/#",)
+
+    def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
+        raise IndexError(topic, payload)
+
+
+def test_a_dialect_that_fails_deafens_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    devices = Devices([Careless(), HomeAssistant()])
+    assert devices.receive("careless/x", b"{}", 0.0) == ()
+    assert devices.counts["refused"] == 1
+    assert "its reader failed" in devices.refusals[-1].reason
+    assert "IndexError" in caplog.text
+    devices.receive("homeassistant/switch/s/config", b'{"name": "Lamp", "cmd_t": "c"}', 0.0)
+    assert [device.name for device in devices.all_devices()] == ["Lamp"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgeagent.act.acknowledgements import is_reached
@@ -540,6 +540,7 @@ FIELDS = ["name", "cmd_t", "stat_t", "dev", "avty", "~", "val_tpl", "schema", "m
 
 
 @settings(deadline=None, max_examples=400)
+@example("light", {"name": None, "cmd_t": None, "~": "", "stat_t": None, "dev": None, "avty": None})
 @given(
     st.sampled_from(["light", "switch", "climate", "cover", "device", "number"]),
     st.dictionaries(st.sampled_from(FIELDS), JSON),

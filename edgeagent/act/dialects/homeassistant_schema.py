@@ -71,7 +71,7 @@ def expand(config: dict[str, Any], base: str | None = None) -> dict[str, Any]:
     base = long.get("~", base)
     if isinstance(base, str):
         long = _based(long, base)
-        if "availability" in long:
+        if given is not None:
             long["availability"] = [_based(one, base) if isinstance(one, dict) else one for one in long["availability"]]
         long["~"] = base
     return long
