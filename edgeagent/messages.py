@@ -92,6 +92,7 @@ class Question:
 
 
 RejectionReason = Literal[
+    "no-words",  # somebody cleared their throat
     "not-a-command",  # the words are not a sentence that we know
     "not-speech-we-know",  # the sound fits no sentence of the grammar better than it fits any speech
     "unsure",  # a sentence, but not surely that one

@@ -42,6 +42,10 @@ POLITE = frozenset({"please"})
 """Words that may follow a whole sentence without changing it: they are not waited for."""
 
 
+BREATH_S = 0.1
+"""Between two sentences a person pauses longer than this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A final transcript and what it was taken for."""
@@ -63,17 +67,33 @@ def perceive(
     `prepared` gives the interpreter for the next utterance, for whose grammar the recognizer is ready. `report` gets
     every partial transcript whose words differ from the one before.
     """
+    ended_s = float("-inf")
     for utterance in utterances(frames, is_speech, settings):
         interpreter = prepared()
         said = ""
         for transcript in recognizer.transcribe(utterance):
             if transcript.is_final:
-                yield Heard(transcript, interpreter.interpret(transcript))
+                goes_on = _goes_on(transcript, ended_s)
+                yield Heard(transcript, _run_on(transcript) if goes_on else interpreter.interpret(transcript))
+                ended_s = transcript.began_s + transcript.heard_s
                 break
             if transcript.text != said:
                 said = transcript.text
                 report(transcript)
             _be_patient(utterance, transcript, interpreter.automaton, settings)
+
+
+def _goes_on(transcript: Transcript, ended_s: float) -> bool:
+    """Tell whether the person never paused since the utterance before: this is the rest of a sentence that was cut.
+
+    "Never turn on the lights" may be taken for "never mind", and then for "the lights on".
+    """
+    return bool(transcript.words) and transcript.began_s + transcript.words[0].start_s - ended_s < BREATH_S
+
+
+def _run_on(transcript: Transcript) -> Rejection:
+    detail = "it goes on without a pause from a sentence before"
+    return Rejection(transcript.utterance, "not-speech-we-know", transcript.text, detail)
 
 
 def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton, settings: HearingSettings) -> None:

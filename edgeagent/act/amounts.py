@@ -3,7 +3,7 @@
 The rules:
 - "brighter" and "louder" count from what the device last told; a light that is off counts as 0;
 - nothing at all (0 percent of brightness or speed) is off;
-- degrees are the device's own; converted where the other scale was said, or only it fits the range;
+- degrees are the device's own; converted only where the other scale was said: a guess can move it the wrong way;
 - another unit than the device's, and a value outside its range, are refused.
 """
 
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from edgeagent.messages import Capability, Command, Device, Value
 
-FAHRENHEIT_FROM = 41
-"""The grammar hears 5..35 as Celsius and 41..95 as Fahrenheit."""
 LEAST_BRIGHTNESS = 1.0
 """Dimming does not switch off."""
 BRIGHTNESS_WHERE_UNTOLD = 50.0
@@ -74,12 +72,9 @@ def _before(capability: Capability, told: Mapping[Capability, Value]) -> float |
 def _in_own_degrees(command: Command, device: Device, capability: Capability, value: float) -> float:
     own = device.units.get(capability, "").lower()
     words = set(command.text.split())
-    low, high = device.ranges.get(capability, (float("-inf"), float("inf")))
-    does_fit = low <= value <= high
-    is_guess = capability == "target_temperature" and not does_fit and not words & {"celsius", "fahrenheit"}
-    if own in _CELSIUS and ("fahrenheit" in words or (is_guess and value >= FAHRENHEIT_FROM)):
+    if own in _CELSIUS and "fahrenheit" in words:
         return round((value - 32) / 1.8 * 2) / 2
-    if own in _FAHRENHEIT and ("celsius" in words or (is_guess and value < FAHRENHEIT_FROM)):
+    if own in _FAHRENHEIT and "celsius" in words:
         return float(round(value * 1.8 + 32))
     return value
 

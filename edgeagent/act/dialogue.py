@@ -66,8 +66,8 @@ class Dialogue:
 
     def misunderstood(self, heard: Question | Rejection) -> None:
         """Drop what is open where something else was said: a later "yes" is not meant for it."""
-        is_no_speech = isinstance(heard, Rejection) and (not heard.text or heard.reason == "not-speech-we-know")
-        if not is_no_speech:
+        is_nobodys = isinstance(heard, Rejection) and heard.reason in {"no-words", "not-speech-we-know"}
+        if not is_nobodys:
             self._pending = None
 
     def _confirmed(self, command: Command, pending: _Pending | None) -> Planned:

@@ -4,7 +4,7 @@ Rules:
 - letters and digits stay but are split apart; punctuation and emoji go; an apostrophe stays inside a word;
 - a device is called by its name and aliases, and by its area before each of them;
 - where a name starts with its area, the rest is a name too, but only if it is nobody else's;
-- what is empty, a command word, or an address is no name, and is left out with the reason.
+- what is empty, a command word, a piece of a sentence, or an address is no name, and is left out with the reason.
 """
 
 import re
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from edgeagent.grammar.spoken import is_readable
 from edgeagent.messages import Capability, Device, Kind
 
 Group = TypeVar("Group", Kind, Capability)
@@ -30,6 +31,11 @@ fans valves scenes machines alarms sensors device devices room rooms area house 
 temperature brightness color colour speed position volume mode
 """
 _ACTION_WORDS = frozenset(_ACTIONS.split())
+_PIECES = """all every everything everywhere any the a an in at to turn switch set please"""
+_NEVER_FIRST = frozenset(_PIECES.split())
+_NEVER_LAST = frozenset(["on", "off", "open", "closed", "please"])
+_JOINING = """and or then not don't never please all every everything everywhere"""
+_NEVER_INSIDE = frozenset(_JOINING.split())
 COMMAND_WORDS = _ACTION_WORDS | frozenset(_THINGS.split())
 """Words of the built-in sentences. A device of such a name would make an everyday sentence mean that device."""
 MOST_WORDS = 8
@@ -126,8 +132,12 @@ def _why_not(name: str, command_words: frozenset[str]) -> str:
         return "nothing that can be said is left of it"
     if len(words) > MOST_WORDS:
         return f"more than {MOST_WORDS} words"
+    if not is_readable(name):
+        return "letters that cannot be spoken"
     if name in command_words or all(word in _ACTION_WORDS for word in words):
         return "words of the commands"
+    if words[0] in _NEVER_FIRST or words[-1] in _NEVER_LAST or not _NEVER_INSIDE.isdisjoint(words):
+        return "a piece of a sentence, not a name"
     return ""
 
 

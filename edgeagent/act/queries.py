@@ -9,10 +9,11 @@ The rules:
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 from edgeagent.act.names import key_of
-from edgeagent.act.targets import Home, called, in_area, place_of, which
-from edgeagent.messages import Answer, Capability, Command, Device, Question, Rejection, Value
+from edgeagent.act.targets import Home, called, in_area, of_class, place_of, which
+from edgeagent.messages import Answer, Capability, Command, Device, Kind, Question, Rejection, Value
 
 MOST_TOLD = 3
 
@@ -56,9 +57,10 @@ def query(command: Command, home: Home, here: str | None) -> Question | Rejectio
     found = home.all_devices() if name is None else home.named(str(name), place)
     if command.intent == "get_value":
         return _value(command, found, home, place, here)
-    if name is None or not found:
-        detail = "no device was named" if name is None else f"there is no {str(name).lower()}"
-        return Rejection(command.utterance, "no-such-device", command.text, detail)
+    if name is None:
+        return _group(command, home, place, here)
+    if not found:
+        return Rejection(command.utterance, "no-such-device", command.text, f"there is no {str(name).lower()}")
     asked = str(command.slot("state") or "")
     able = tuple(device for device in found if asked and asked in _words_of(device)) or tuple(found)
     one = _one(command, able, here if place is None else None)
@@ -81,6 +83,31 @@ def state_of(device: Device, asked: str, told: Mapping[Capability, Value]) -> st
     if about:
         return f"Yes, {device.name} is {asked}." if asked in about else f"No, {device.name} is {about[0]}."
     return f"{device.name} is {next(iter(states.values()))}{f', {set_to}' if set_to else ''}."
+
+
+def _group(command: Command, home: Home, place: str | None, here: str | None) -> Question | Rejection | Answer:
+    """Answer a question about all of a kind: those of the named area, else of here, else of the whole house."""
+    asked = str(command.slot("state") or "")
+    kind = next((known for known in get_args(Kind) if known == command.slot("kind")), None)
+    every = of_class(home.of_kind(kind), command.slot("class")) if kind is not None else ()
+    able = [device for device in every if asked in _words_of(device)]
+    there = in_area(able, place) if place else in_area(able, here) or able
+    if not there:
+        return Rejection(command.utterance, "no-such-device", command.text, "there is nothing here that tells that")
+    if len(there) == 1:
+        told = state_of(there[0], asked, home.values(there[0].id))
+        return Answer(command.utterance, told + _caveat(there[0], home))
+    are = [called(one) for one in there if asked in _told_words(one, home.values(one.id))]
+    if not are:
+        return Answer(command.utterance, f"No, none of them is {asked}.")
+    more = f" and {len(are) - MOST_TOLD} more" if len(are) > MOST_TOLD else ""
+    return Answer(
+        command.utterance, f"Yes: {', '.join(are[:MOST_TOLD])}{more} {'is' if len(are) == 1 else 'are'} {asked}."
+    )
+
+
+def _told_words(device: Device, told: Mapping[Capability, Value]) -> set[str]:
+    return {_in_words(device, capability, value) for capability, value in told.items()}
 
 
 def _value(

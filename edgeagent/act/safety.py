@@ -17,6 +17,8 @@ from edgeagent.settings import ActingSettings, Risk
 
 PASSAGES = frozenset({"garage", "garage_door", "gate", "door"})
 """Device classes of covers that keep people out. A cover without a class goes by the words of its name."""
+_RELEASES = PASSAGES | {"unlock", "lock", "opener", "valve"}
+"""Words in the name of a scene or a button that may let people or media through: what it does, nobody tells us."""
 _STOPS: frozenset[tuple[Capability, Value]] = frozenset(
     {("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped")}
 )
@@ -63,7 +65,7 @@ def _is_guarded(action: Action) -> bool:
         case "power" | "mode":
             return device.kind == "climate" and action.value != "off"
         case "activate":
-            return device.kind == "machine"
+            return device.kind == "machine" or bool(_RELEASES & set(key_of(device.name).split()))
         case _:
             return False
 

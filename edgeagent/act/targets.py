@@ -90,7 +90,7 @@ def targets(command: Command, home: Home, here: str | None, capability: Capabili
     if kind is None:
         return Rejection(command.utterance, "no-such-device", command.text, "no device was named")
     able = [device for device in home.of_kind(kind) if capability in device.capabilities]
-    return _by_kind(command, _of_class(able, command.slot("class")), kind, place, here)
+    return _by_kind(command, of_class(able, command.slot("class")), kind, place, here)
 
 
 def place_of(command: Command, here: str | None) -> str | Rejection | None:
@@ -120,7 +120,7 @@ def which(command: Command, candidates: Sequence[Device]) -> Question | Rejectio
     choices = tuple((areas if by_area else names).values())
     if len(choices) == 1:
         detail = f"there are {len(candidates)} called {choices[0]}: say in which room, or give one another name"
-        return Rejection(command.utterance, "unsure", command.text, detail)
+        return Rejection(command.utterance, "not-able", command.text, detail)
     told = [f"the {choice.lower()}" for choice in choices]
     rest = told[-1] if len(told) <= MOST_LISTED else f"{len(told) - MOST_LISTED + 1} others"
     prompt = f"Which one: {', '.join(told[: min(len(told), MOST_LISTED) - 1])} or {rest}?"
@@ -180,7 +180,8 @@ def _by_kind(command: Command, able: Sequence[Device], kind: Kind, place: str | 
     return which(command, found) if is_unclear and not is_all else found
 
 
-def _of_class(covers: Sequence[Device], wanted: Value | None) -> Sequence[Device]:
+def of_class(covers: Sequence[Device], wanted: Value | None) -> Sequence[Device]:
+    """Return the covers of the class that was said, by their device class or by what they are called."""
     if wanted is None:
         return covers
     word = str(wanted)

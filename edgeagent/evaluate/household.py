@@ -10,7 +10,7 @@ from edgeagent.grammar.commands import read_yaml
 from edgeagent.messages import Capability, Device, Kind
 
 _EXAMPLE = "For example - {name: Bed light, kind: light, area: Bedroom}"
-_CAN: dict[Kind, tuple[Capability, ...]] = {
+CAN: dict[Kind, tuple[Capability, ...]] = {
     "light": ("power", "brightness", "color"),
     "switch": ("power",),
     "cover": ("opening", "position"),
@@ -47,7 +47,7 @@ def _device(entry: Any, where: str) -> Device:
     for said in (entry["name"], area or ""):
         if isinstance(said, bool) or not isinstance(said, str | int | float):
             raise SettingsError(f"{where}: expected a name, found {said!r:.60}", remedy="Put it in quotes.")
-    return Device(where, str(entry["name"]), kind, frozenset(_CAN[kind]), str(area) if area else None)
+    return Device(where, str(entry["name"]), kind, frozenset(CAN[kind]), str(area) if area else None)
 
 
 def _read(path: Path) -> list[Any]:

@@ -99,6 +99,19 @@ class Automaton:
             state = after
         return state
 
+    def after(self, state: int, word: str) -> int | None:
+        """Return the state after one more word, or None where it does not go on so."""
+        return self._arcs[state].get(word)
+
+    def accepts(self, state: int, words: Sequence[str]) -> bool:
+        """Tell whether a sentence can go on from a state with exactly these words."""
+        for word in words:
+            after = self._arcs[state].get(word)
+            if after is None:
+                return False
+            state = after
+        return state in self._final
+
     def follow(self, state: int) -> frozenset[str]:
         """Return the words that can come next."""
         return frozenset(self._arcs[state])

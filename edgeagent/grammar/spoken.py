@@ -22,6 +22,7 @@ __all__ = [
     "DURATION",
     "MOST_WORDS",
     "Phrase",
+    "is_readable",
     "number_phrases",
     "parse_clock",
     "parse_duration",
@@ -72,6 +73,21 @@ _ORDINALS = {
 }
 _NOON = 12
 _DIGITS = SMALL[:10]
+
+
+_DOUBTFUL = re.compile(
+    r"""(?P<thousands>(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)) | \d\s*[,;/\u2010-\u2015-]\s*\d
+    |[\u2010-\u2015]\s*\d | (?<![\w)])-\s+\d""",
+    re.VERBOSE,
+)
+
+
+def is_readable(text: str) -> bool:
+    """Tell whether `spell_out` loses nothing that may matter: other scripts, pictures, figures joined by signs."""
+    for letter in set(_FOREIGN.findall(text.lower())):
+        if unicodedata.category(letter)[0] in "LNS" and not _plain(letter).strip():
+            return False
+    return all(found["thousands"] for found in _DOUBTFUL.finditer(text))
 
 
 def spell_out(text: str) -> Phrase:

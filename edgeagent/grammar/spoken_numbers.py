@@ -18,6 +18,8 @@ SMALL = (
     *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+NUMBER_WORDS = frozenset((*SMALL, *_TENS, "hundred", "thousand", "point"))
+"""The words that numbers are said with, but for "a half" and the like."""
 BELOW_HUNDRED: tuple[Phrase, ...] = (
     *((word,) for word in SMALL),
     *((ten, one) if one != "zero" else (ten,) for ten in _TENS for one in SMALL[:_TEN]),

@@ -51,6 +51,8 @@ def _blocks(path: Path) -> Iterator[np.ndarray]:
             read = 0
             for block in file.blocks(BLOCK_SAMPLES, dtype="float32", always_2d=True):
                 read += len(block)
+                if not np.isfinite(block).any():
+                    raise SoundError(f"{path}: holds no numbers", remedy="Make the file anew.")
                 yield resample.resample_chunk(np.nan_to_num(block, posinf=1.0, neginf=-1.0).mean(axis=1), last=False)
             yield resample.resample_chunk(np.zeros(0, np.float32), last=True)
             promised = _PROMISED.search(file.extra_info)
@@ -88,5 +90,7 @@ def followed_by_silence(frames: Iterable[Frame], count: int) -> Iterator[Frame]:
 
 
 def check(path: Path) -> None:
-    """Read the first block. Raise SoundError if this is no sound file."""
+    """Read the first block. Raise SoundError if this is no sound file; a pipe is none, for opening it may never end."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SoundError(f"{path}: not a plain file", remedy="Name a readable sound file.")
     next(frames_of(path), None)

@@ -15,6 +15,7 @@ from typing import Protocol
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.grammar.spoken import MOST_WORDS
 from edgeagent.messages import Command, Interpretation, Rejection, Slot, Transcript
+from edgeagent.understand.text import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,10 @@ class Interpreter:
             return Rejection(uid, "too-long", text[:200], f"more than {MOST_WORDS} words")
         words = [word.text for word in transcript.words]
         if not words:
-            return Rejection(uid, "not-a-command", "", "no words were heard")
+            was_typed = transcript.ended_by == "text"
+            return Rejection(uid, "not-a-command" if was_typed else "no-words", "", "no words that can be read")
+        if words[0] == UNREADABLE:
+            return Rejection(uid, "not-a-command", text, "it holds letters or signs that cannot be read")
         if transcript.confidence < self._unsure_below:
             detail = f"the sound bears it out by {transcript.confidence:.2f}, {self._unsure_below:.2f} is needed"
             return Rejection(uid, "not-speech-we-know", text, detail)

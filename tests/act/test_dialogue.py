@@ -73,7 +73,8 @@ def test_another_command_in_between_drops_the_question(between: str) -> None:
         (Rejection("u2", "not-a-command", "yeah no", 'none begins "yeah"'), False),
         (Rejection("u2", "unsure", "no do", "it could mean deny or cancel"), False),
         (Rejection("u2", "not-speech-we-know", "yes", "the sound bears it out by 0.10"), True),
-        (Rejection("u2", "not-a-command", "", "no words were heard"), True),
+        (Rejection("u2", "no-words", "", "no words that can be read"), True),
+        (Rejection("u2", "not-a-command", "", "no words that can be read"), False),
     ],
 )
 def test_words_that_we_do_not_know_drop_the_question_and_mere_sound_does_not(
@@ -222,3 +223,13 @@ def test_no_made_up_answer_chooses_a_device(text: str) -> None:
     outcome = talk.obey(Command("u2", "choose", (Slot("area", text, text),), text, 1, 0.9))
     offered = {"bedroom", "bathroom", "bedroom heater", "bathroom heater"}
     assert isinstance(outcome, Rejection) or " ".join(text.lower().split()) in offered
+
+
+@pytest.mark.parametrize("between", ["\u043d\u0435\u0442", "\U0001f6ab", "...", "\u4e0d\u8981", "5 / 6"])
+def test_what_was_typed_and_cannot_be_read_drops_the_question(between: str) -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door")
+    heard = talk.say(between)
+    assert isinstance(heard, Rejection)
+    talk.dialogue.misunderstood(heard)
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"

@@ -381,6 +381,7 @@ def test_names_are_put_together_as_home_assistant_shows_them() -> None:
         {"command_topic": "$SYS/broker"},
         {"command_topic": "ea/1/home/d/x/dn/do/mute"},
         {"command_topic": "homeassistant/lock/door/config"},
+        {"command_topic": "homeassistant/status"},
         {"command_topic": "x" * 300},
         {"command_topic": None},
         {"command_topic": 5},

@@ -37,7 +37,7 @@ def cover_command(intent: str, said: str) -> Command:
         ("lock the door", [("Front door", "lock", "locked")]),
         ("lock all the doors", [("Front door", "lock", "locked")]),
         ("set the heating in the bedroom to nineteen", [("Heater", "target_temperature", 19.0)]),
-        ("set the heating in the bedroom to sixty eight", [("Heater", "target_temperature", 20.0)]),
+        ("set the heating in the bedroom to sixty eight degrees fahrenheit", [("Heater", "target_temperature", 20.0)]),
         ("set the bedroom fan to low", [("Bedroom fan", "speed", 25.0)]),
         ("set the bedroom fan to high", [("Bedroom fan", "speed", 100.0)]),
         ("set the bedroom fan to zero percent", [("Bedroom fan", "power", "off")]),
@@ -109,7 +109,7 @@ def test_two_devices_that_nothing_tells_apart_are_refused_with_the_way_out() -> 
     for key in ("one", "two"):
         announce(devices, "switch", key, "Pump", "Cellar")
     reason, detail = refused(planned(command("turn_on", name="pump"), devices))
-    assert (reason, detail.startswith("there are 2 called Pump")) == ("unsure", True)
+    assert (reason, detail.startswith("there are 2 called Pump")) == ("not-able", True)
 
 
 def test_a_device_that_is_not_there_or_not_able_is_said_so() -> None:
@@ -195,7 +195,7 @@ def test_dimming_a_light_that_is_off_does_not_switch_it_on() -> None:
     assert told(Talk(known(house()), here="Kitchen").say("dim the lights")) == "Kitchen light is off."
 
 
-def test_degrees_are_converted_only_where_the_other_scale_was_said_or_alone_fits() -> None:
+def test_degrees_are_converted_only_where_the_other_scale_was_said() -> None:
     devices = Devices([HomeAssistant()])
     fields = {"temp_cmd_t": "t", "temp_stat_t": "s"}
     announce(devices, "climate", "c", "Stove", None, **fields)
@@ -205,10 +205,13 @@ def test_degrees_are_converted_only_where_the_other_scale_was_said_or_alone_fits
     def ordered(name: str, degrees: float, text: str = "") -> Value:
         return orders(planned(command("set_temperature", text, name=name, temperature=degrees), devices))[0][2]
 
-    assert ordered("stove", 70.0) == 21.0
+    assert ordered("stove", 70.0, "set the stove to seventy degrees fahrenheit") == 21.0
     assert ordered("stove", 21.5) == 21.5
     assert ordered("furnace", 70.0) == 70.0
-    assert ordered("furnace", 20.0) == 68.0
+    assert ordered("furnace", 20.0, "set the furnace to twenty degrees celsius") == 68.0
+    for name, other_scale in (("stove", 45.0), ("furnace", 20.0)):
+        guess = planned(command("set_temperature", name=name, temperature=other_scale), devices)
+        assert refused(guess)[0] == "out-of-range", "who wants it warmer must not get seven degrees"
     assert ordered("tank", 60.0) == 60.0
     assert ordered("tank", 95.0, "set the tank to ninety five degrees fahrenheit") == 35.0
     assert refused(planned(command("set_temperature", name="stove", temperature=95.5), devices))[0] == "out-of-range"

@@ -39,7 +39,9 @@ def test_what_nobody_measures_is_refused_and_never_another_rooms() -> None:
     assert refused(Talk(everything()).say("how warm is it in the hall"))[0] == "no-such-device"
     assert refused(Talk(everything()).say("how fast is the conveyor running"))[1] == "conveyor does not tell that"
     assert refused(planned(command("get_state", name="toaster"), everything()))[1] == "there is no toaster"
-    assert refused(planned(command("get_state", state="on"), everything()))[1] == "no device was named"
+    assert (
+        refused(planned(command("get_state", state="on"), everything()))[1] == "there is nothing here that tells that"
+    )
     assert refused(planned(command("get_value"), everything()))[0] == "no-such-device"
     assert refused(planned(command("get_value", name="toaster"), everything()))[1] == "there is no toaster"
 
@@ -112,3 +114,13 @@ def test_a_sensor_that_says_only_on_is_not_taken_for_open() -> None:
     announce(devices, "binary_sensor", "thing", "Thing")
     devices.receive("thing", b"ON", 1.0)
     assert told(planned(command("get_state", name="thing", state="open"), devices)) == "Thing is on."
+
+
+def test_a_question_about_a_kind_is_answered_for_all_of_it() -> None:
+    devices = everything()
+    assert told(Talk(devices).say("is the door locked")) == "Yes, Front door is locked."
+    assert told(Talk(devices).say("are any lights on")).startswith(("No, none of them is on", "Yes: "))
+    assert told(Talk(devices).say("are the lights in the kitchen off")) == told(
+        Talk(devices).say("is the light in the kitchen off")
+    )
+    assert told(Talk(devices).say("is the valve closed")).endswith("is closed.")

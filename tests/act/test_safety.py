@@ -41,6 +41,8 @@ def risk(what: Device, capability: Capability, value: Value, settings: ActingSet
         ("switch", {"edgeagent_kind": "machine"}, "run", "stopped", "free"),
         ("button", {"edgeagent_kind": "machine"}, "activate", "now", "guarded"),
         ("button", {}, "activate", "now", "free"),
+        ("button", {"name": "Door opener"}, "activate", "now", "guarded"),
+        ("scene", {"name": "Unlock everything"}, "activate", "now", "guarded"),
     ],
 )
 def test_the_built_in_risk(

@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from homes import announce, everything
 
 from edgeagent.act.devices import Devices
@@ -37,3 +38,24 @@ def test_every_list_that_the_command_sets_take_from_the_devices_is_there() -> No
     used = {name for text in texts for name in re.findall(r"{(\w+):name}", text)}
     assert used
     assert used <= set(lists_of(everything().names()))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("all the lights", "turn on the light", "the light", "in the kitchen", "good lamp off", "Küche лампа"),
+        *("light and unlock the front door", "every lamp", "don't touch", "set"),
+    ],
+)
+def test_a_piece_of_a_sentence_is_no_name(name: str) -> None:
+    devices = Devices([HomeAssistant()])
+    announce(devices, "switch", "x", name)
+    assert lists_of(devices.names())["device"] == ()
+    assert devices.names().left_out
+
+
+@pytest.mark.parametrize("name", ["Emergency light", "Over the sink", "Stop button", "Room temperature", "Open sign"])
+def test_command_words_may_stand_in_a_name(name: str) -> None:
+    devices = Devices([HomeAssistant()])
+    announce(devices, "switch", "x", name)
+    assert [said for said, _ in lists_of(devices.names())["device"]] == [name.lower()]

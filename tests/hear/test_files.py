@@ -1,5 +1,6 @@
 """Sound files of any make become frames, or an error that says what is wrong with them."""
 
+import os
 import tracemalloc
 import wave
 from collections.abc import Sequence
@@ -96,6 +97,7 @@ def test_what_is_no_sound_is_said_so(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "slow.wav", tone(), 1000)
     (tmp_path / "text.wav").write_text("turn on the light\n" * 100)
     (tmp_path / "nothing.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "nan.wav", np.full(1600, np.nan, np.float32), 16_000, subtype="FLOAT")
     expected = {
         "empty.wav": "holds no sound",
         "slow.wav": "1000 Hz is not usable",
@@ -103,12 +105,19 @@ def test_what_is_no_sound_is_said_so(tmp_path: Path) -> None:
         "nothing.wav": "no sound that can be read",
         "missing.wav": "No such file or directory",
         ".": "Is a directory",
+        "nan.wav": "holds no numbers",
     }
     for name, message in expected.items():
         with pytest.raises(SoundError, match=message) as caught:
             check(tmp_path / name)
         assert str(tmp_path / name) in str(caught.value)
         assert caught.value.remedy
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(SoundError, match="not a plain file"):
+        check(tmp_path / "pipe.wav")
 
 
 def test_an_hour_is_read_in_bounded_memory(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ async def daemon(home: Path, broker: Mosquitto) -> AsyncIterator[Daemon]:
     )
     house = small_house()
     neighbours = asyncio.create_task(live(house, broker_settings(broker.port)))
+    await announced(house, broker)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "edgeagent", "run", "--settings", str(file),
         env=environment(home), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -72,6 +73,18 @@ async def daemon(home: Path, broker: Mosquitto) -> AsyncIterator[Daemon]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+async def announced(house: House, broker: Mosquitto) -> None:
+    """Wait until the broker holds the announcements of every thing in the house."""
+    missing = {message.topic for message in house.announcements() if message.topic.endswith("/config")}
+    async with connect(broker_settings(broker.port), client_id="watcher") as watcher:
+        watcher.subscribe("homeassistant/#")
+        async for received in watcher.received():
+            received.acknowledge()
+            missing.discard(received.topic)
+            if not missing:
+                return
 
 
 def test_a_sentence_that_the_microphone_hears_switches_a_lamp_and_again_after_it_was_unplugged(tmp_path: Path) -> None:
@@ -97,6 +110,7 @@ def test_without_a_microphone_it_says_so_obeys_the_bus_and_ends_when_it_is_told_
         (tmp_path / ".asoundrc").write_text("")
         with mosquitto() as broker:
             async with daemon(tmp_path, broker) as agent:
+                await agent.logged("ready")
                 await agent.logged("no microphone")
                 order = {"id": "o1", "text": "turn on the kitchen light", "expires": time.time() + 20}
                 async with connect(broker_settings(broker.port), client_id="stranger") as stranger:

@@ -55,7 +55,7 @@ def test_a_sentence_of_the_grammar_is_a_command_by_exit_0() -> None:
 @pytest.mark.parametrize(
     ("words", "reason", "detail"),
     [
-        ("", "not-a-command", "no words were heard"),
+        ("", "no-words", "no words that can be read"),
         ("dance", "not-a-command", 'none begins "dance"'),
         ("turn on dance", "not-a-command", '"dance" does not go on after "turn on"'),
         ("turn on", "not-a-command", "the sentence stops in the middle"),
@@ -133,3 +133,30 @@ def test_when_no_exit_is_sure_nothing_is_done() -> None:
     found = interpret("lights", "please", exits=[segment(1, 0.5, seen), segment(2, 0.79, seen)])
     assert isinstance(found, Rejection)
     assert seen == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("\u043d\u0435 turn on the lamp now", "\u274c turn on the lamp now", "turn on the lamp now \U0001f6ab"),
+        *("turn \u5f00 on the lamp now", "lamp 20,5", "lamp 20/5", "lamp 20 - 5", "lamp \u20135", "lamp - 5"),
+        *("lamp 20, 5", "lamp 20;5"),
+    ],
+)
+def test_typed_signs_that_cannot_be_read_are_not_dropped(text: str) -> None:
+    found = Interpreter(GRAMMAR, unsure_below=0.5).interpret(typed("t1", text))
+    assert isinstance(found, Rejection)
+    assert found.detail == "it holds letters or signs that cannot be read"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Turn on the lamp\u2026 now!",
+        "turn on \u201cthe lamp\u201d (now)",
+        "turn on the l\u00e1mp now",
+        "turn on - the lamp - now",
+    ],
+)
+def test_typed_punctuation_and_accents_do_no_harm(text: str) -> None:
+    assert isinstance(Interpreter(GRAMMAR, unsure_below=0.5).interpret(typed("t1", text)), Command)

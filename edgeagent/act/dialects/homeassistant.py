@@ -151,7 +151,9 @@ class HomeAssistant:
         """An order that lands on a discovery topic would announce a device of the announcer's making."""
         for field in type(parts).model_fields:
             topic = getattr(parts, field) if field.endswith("topic") else None
-            if topic is not None and topic.startswith(f"{self.prefix}/") and topic.endswith("/config"):
+            if topic is None or not topic.startswith(f"{self.prefix}/"):
+                continue
+            if topic.endswith("/config") or topic == f"{self.prefix}/status":
                 raise PayloadError(f"{field}: is a topic on which devices announce themselves")
 
     def _describe(self, identity: str, component: str, parts: ComponentConfig, channels: Channels) -> Device:
