@@ -58,7 +58,7 @@ demo-sounds: $(VENV)/.installed packages-test ## Synthesise the demo's sound fil
 .PHONY: lock
 lock: ## Resolve the dependencies anew, with hashes for every platform and Python
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
-	build/lock/bin/uv pip compile pyproject.toml --extra dev --extra evaluate --universal --python-version 3.11 \
+	build/lock/bin/uv pip compile pyproject.toml --extra dev --extra evaluate --extra litert --universal --python-version 3.11 \
 	  --generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock
 
 .PHONY: clean

@@ -14,17 +14,16 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
+from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, train
 from edgeagent.errors import EdgeAgentError
 from edgeagent.settings import AgentSettings, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 settings_app = typer.Typer(no_args_is_help=True, help="Look at settings.")
-evaluate_app = typer.Typer(no_args_is_help=True, help="Judge how well it hears and understands.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
-
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.add_typer(bench_app, name="bench")
+app.command()(train)
 
 INTERRUPTED = 130
 _LOGGED = {"run": logging.INFO, "simulate": logging.WARNING}
@@ -36,13 +35,6 @@ class Place(StrEnum):
 
     HOUSE = "house"
     PLANT = "plant"
-
-
-def _can_be_written(file: Path | None) -> Path | None:
-    """Refuse at the beginning what could not be written at the end."""
-    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
-        raise typer.BadParameter(f"{file} cannot be written")
-    return file
 
 
 @app.callback()
@@ -79,12 +71,13 @@ def say(
     settings: SettingsFile = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, publish nothing.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Tell how it was understood, step by step.")] = False,
     json: Json = False,
 ) -> None:
     """Do what a typed sentence asks for."""
     from edgeagent.cli.say import say_all
 
-    _finish(say_all(_load(settings), sentences, is_dry_run=dry_run, is_json=json))
+    _finish(say_all(_load(settings), sentences, is_dry_run=dry_run, is_json=json, explains=explain))
 
 
 @app.command()
@@ -109,7 +102,7 @@ def demo(
     json: Json = False,
     fast: Annotated[bool, typer.Option("--fast", help="Do not wait for the sound to pass.")] = False,
     picture: Annotated[
-        Path | None, typer.Option(help="SVG file to draw the timeline into.", callback=_can_be_written)
+        Path | None, typer.Option(help="SVG file to draw the timeline into.", callback=can_be_written)
     ] = None,
 ) -> None:
     """Speak recorded sentences to a virtual house, and see what it does."""
@@ -151,28 +144,6 @@ def settings_show(
     from edgeagent.cli.settings import as_toml
 
     typer.echo(as_toml(_load(settings), with_docs=docs), nl=False)
-
-
-@evaluate_app.command("speech")
-def evaluate_speech(
-    folder: Annotated[Path, typer.Argument(help="Sound files and labels.json.")],
-    commands: Annotated[Path | None, typer.Option(help="Command set in place of the built-in one.")] = None,
-    devices_file: Annotated[
-        Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")
-    ] = None,
-    noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
-    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise's offsets.")] = 1,
-    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.", callback=_can_be_written)] = None,
-    settings: SettingsFile = None,
-    *,
-    json: Json = False,
-) -> None:
-    """Play a labelled folder of sound files through the whole listening path."""
-    from edgeagent.evaluate.command import Order, evaluate
-
-    order = Order(folder, commands, devices_file, noise, snr, seed, plot)
-    raise typer.Exit(evaluate(_load(settings), order, is_json=json))
 
 
 def _load(file: Path | None) -> AgentSettings:

@@ -22,8 +22,6 @@ from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.errors import BusError, EdgeAgentError, SettingsError
 from edgeagent.grammar import commands
-from edgeagent.grammar.automaton import compile_commands
-from edgeagent.grammar.narrowing import only_kinds
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
@@ -34,6 +32,7 @@ from edgeagent.settings import AgentSettings, BrokerSettings
 from edgeagent.threads import running
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.text import typed
+from edgeagent.understanding import interpreter_of, load_model
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +74,7 @@ class Agent:
         self.bus = bus
         self.devices = Devices([HomeAssistant(settings.broker.discovery_prefix)], most=settings.acting.max_devices)
         self._own = [commands.load(path) for path in settings.acting.command_files]
+        self._model = load_model(settings.understanding)
         self.interpreter = self._compile()
         self._compiled = self.devices.version
         self._changed = asyncio.Event()
@@ -210,12 +210,11 @@ class Agent:
             log.info("order came again", extra={"order": order.id})
 
     def _compile(self) -> Interpreter:
-        built_in = commands.built_in(self.settings.acting.commands)
-        everything = commands.merge([built_in, *self._own]).with_names(lists_of(self.devices.names()))
+        everything = commands.merge([commands.built_in(self.settings.acting.commands), *self._own])
         kinds = {device.kind for device in self.devices.all_devices()}
-        return Interpreter(
-            compile_commands(only_kinds(everything, kinds)), unsure_below=self.settings.hearing.unsure_below
-        )
+        lists = lists_of(self.devices.names())
+        unsure_below = self.settings.hearing.unsure_below
+        return interpreter_of(everything, lists, kinds, self._model, unsure_below=unsure_below)
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)

@@ -67,7 +67,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What we obey. `exit` is 0 for the grammar's parse and n for the model's n-th exit; confidence is in 0..1."""
+    """What we obey. `exit` is 0 for the grammar's parse and n for the model's n-th exit; confidence is in 0..1.
+
+    With a `doubt` it is not obeyed before the person has said yes. `why` tells how it was understood, step by step.
+    """
 
     utterance: str
     intent: str
@@ -75,6 +78,8 @@ class Command:
     text: str
     exit: int
     confidence: float
+    doubt: str = ""
+    why: tuple[str, ...] = ()
 
     def slot(self, name: str) -> Value | None:
         """Return the value of the slot of that name, or None."""
@@ -115,6 +120,7 @@ class Rejection:
     reason: RejectionReason
     text: str = ""
     detail: str = ""
+    why: tuple[str, ...] = ()
 
 
 Interpretation = Command | Question | Rejection

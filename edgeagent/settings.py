@@ -143,6 +143,15 @@ class HearingSettings(Settings):
     """A transcript that is less sure than this is refused."""
 
 
+class UnderstandingSettings(Settings):
+    """What understands beyond the grammar."""
+
+    model: str = "built-in"
+    """built-in: the command model that ships; off: the grammar alone; else the folder of a model."""
+    runtime: Literal["onnx", "litert"] = "onnx"
+    """What computes it; litert needs the extra of that name."""
+
+
 class AnswerSettings(Settings):
     """How answers are given."""
 
@@ -187,6 +196,8 @@ class AgentSettings(Settings):
     """Where sound comes from."""
     hearing: HearingSettings = HearingSettings()
     """When an utterance starts and ends."""
+    understanding: UnderstandingSettings = UnderstandingSettings()
+    """What understands beyond the grammar."""
     answering: AnswerSettings = AnswerSettings()
     """How answers are given."""
     acting: ActingSettings = ActingSettings()

@@ -19,6 +19,7 @@ _STYLES: Mapping[str, str] = {
     "understood": "green",
     "question": "yellow",
     "rejected": "yellow",
+    "because": "dim",
     "published": "cyan",
     "done": "green",
     "failed": "red",
@@ -40,11 +41,19 @@ def as_row(step: Step) -> dict[str, Any]:
                 "slots": {slot.name: slot.value for slot in step.slots},
                 "exit": step.exit,
                 "confidence": round(step.confidence, 4),
+                "doubt": step.doubt,
+                "why": list(step.why),
             }
         case Question():
             return {"utterance": step.utterance, "step": "question", "kind": step.kind, "choices": list(step.choices)}
         case Rejection():
-            return {"utterance": step.utterance, "step": "rejected", "reason": step.reason, "detail": step.detail}
+            return {
+                "utterance": step.utterance,
+                "step": "rejected",
+                "reason": step.reason,
+                "detail": step.detail,
+                "why": list(step.why),
+            }
         case Published():
             return {
                 "utterance": step.action.utterance,
@@ -107,8 +116,15 @@ class JsonTimeline:
 class PrintedTimeline:
     """Prints a coloured line per step, with the time since the step before it."""
 
-    def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.perf_counter) -> None:
-        """Print to `console`, by default standard output."""
+    def __init__(
+        self,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        explains: bool = False,
+    ) -> None:
+        """Print to `console`, by default standard output; with `explains` also how each sentence was understood."""
+        self._explains = explains
         self.console = console or Console(highlight=False)
         self._clock = clock
         self._last_at = clock()
@@ -127,6 +143,8 @@ class PrintedTimeline:
         text, note = _words(row)
         if row["step"] not in {"heard", "hearing"}:
             note = f"{note}  +{1000 * took_s:.1f} ms".strip()
+        for reason in row.get("why", ()) if self._explains else ():
+            self._line("because", reason, "")
         self._line(row["step"], text, note)
 
     def _print_partials(self, final: Transcript) -> None:
@@ -159,7 +177,8 @@ def _words(row: Mapping[str, Any]) -> tuple[str, str]:
         case "understood":
             slots = "  ".join(f"{name}={_short(value)}" for name, value in row["slots"].items())
             by = "exit 0, the grammar" if row["exit"] == _FIRST_EXIT else f"exit {row['exit']}, the model"
-            return f"{row['intent']}  {slots}".rstrip(), f"by {by}, {row['confidence']:.0%} sure"
+            doubt = f"; {row['doubt']}" if row["doubt"] else ""
+            return f"{row['intent']}  {slots}".rstrip(), f"by {by}, {row['confidence']:.0%} sure{doubt}"
         case "question":
             return f"{row['kind']}: {', '.join(row['choices'])}", ""
         case "rejected":

@@ -12,7 +12,7 @@ MODULES = {
 }
 STAGES = ("hear", "understand", "act", "answer")
 FOUNDATION = {"grammar", "settings", "messages", "errors", "files", "topics", "bus", "threads"}
-OFFLINE = ("evaluate", "demo", "simulate")
+OFFLINE = ("evaluate", "demo", "simulate", "train")
 SEAMS = {
     "paho": {"edgeagent.bus"},
     "amqtt": {"edgeagent.broker"},
@@ -20,10 +20,24 @@ SEAMS = {
     "pocketsphinx": {"edgeagent.hear.pocketsphinx"},
     "soundfile": {"edgeagent.hear.files", "edgeagent.demo.make_sounds"},
     "soxr": {"edgeagent.hear.files"},
-    "hassil": {"edgeagent.grammar.commands", "edgeagent.grammar.network"},
+    "hassil": {
+        "edgeagent.grammar.commands",
+        "edgeagent.grammar.network",
+        "edgeagent.train.known_values",
+        "edgeagent.evaluate.peer",
+    },
     "jinja2": {"edgeagent.act.dialects.templates", "edgeagent.act.dialects.template_functions"},
+    "onnxruntime": {
+        "edgeagent.understand.model.onnx_segments",
+        "edgeagent.train.export",
+    },
+    "torch": {"edgeagent.train.network", "edgeagent.train.learn", "edgeagent.train.make"},
+    "onnx": {"edgeagent.train.export"},
+    "ai_edge_litert": {"edgeagent.train.tflite"},
+    "flatbuffers": {"edgeagent.train.tflite"},
+    "home_assistant_intents": {"edgeagent.evaluate.peer"},
     "matplotlib": {"edgeagent.evaluate.figures"},
-    "typer": {"edgeagent.__main__", "edgeagent.hear.learn_pronunciation"},
+    "typer": {"edgeagent.__main__", "edgeagent.cli.workshop", "edgeagent.hear.learn_pronunciation"},
     "tomllib": {"edgeagent.settings"},
 }
 

@@ -25,7 +25,7 @@ def locked() -> dict[Requirement, str]:
 def needed() -> set[NormalizedName]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["dev"], *extras["evaluate"]]
+    wanted = [*project["dependencies"], *extras["dev"], *extras["evaluate"], *extras["litert"]]
     return {canonicalize_name(Requirement(text).name) for text in wanted} - {project["name"]}
 
 

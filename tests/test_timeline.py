@@ -68,6 +68,8 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
             "slots": {"name": "bed", "level": 40.0},
             "exit": 0,
             "confidence": 1.0,
+            "doubt": "",
+            "why": [],
         },
         "understood  dim  name=bed  level=40   by exit 0, the grammar, 100% sure  +250.0 ms",
     ),
@@ -78,12 +80,12 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
     ),
     (
         Rejection("u1", "unsure", "dim", "0.2 sure, 0.5 is needed"),
-        {"utterance": "u1", "step": "rejected", "reason": "unsure", "detail": "0.2 sure, 0.5 is needed"},
+        {"utterance": "u1", "step": "rejected", "reason": "unsure", "detail": "0.2 sure, 0.5 is needed", "why": []},
         "rejected    unsure: 0.2 sure, 0.5 is needed   +250.0 ms",
     ),
     (
         Rejection("u1", "busy"),
-        {"utterance": "u1", "step": "rejected", "reason": "busy", "detail": ""},
+        {"utterance": "u1", "step": "rejected", "reason": "busy", "detail": "", "why": []},
         "rejected    busy   +250.0 ms",
     ),
     (

@@ -94,7 +94,7 @@ class Dialogue:
         risk = worst(planned.actions, self._settings)
         if risk == "never":
             return Rejection(planned.command.utterance, "not-by-voice", command.text, "its owner has ruled that out")
-        if risk == "free":
+        if risk == "free" and not command.doubt:
             return planned
         prompt = f"Shall I {_in_words(planned.actions)}? Say yes or no."
         question = Question(planned.command.utterance, "confirm", prompt, ("yes", "no"))

@@ -13,10 +13,12 @@ REFUSED = 3
 """Exit code where nothing was done: refused, or it failed."""
 
 
-async def say_all(settings: AgentSettings, sentences: Sequence[str], *, is_dry_run: bool, is_json: bool) -> int:
+async def say_all(
+    settings: AgentSettings, sentences: Sequence[str], *, is_dry_run: bool, is_json: bool, explains: bool = False
+) -> int:
     """Do what the sentences ask for; return 0 if every one was carried out, asked about or answered."""
     refused: list[Step] = []
-    shown = JsonTimeline() if is_json else PrintedTimeline()
+    shown = JsonTimeline() if is_json else PrintedTimeline(explains=explains)
 
     def report(step: Step) -> None:
         shown(step)

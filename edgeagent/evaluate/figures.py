@@ -4,10 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from edgeagent.errors import SettingsError
+from edgeagent.evaluate.scores import BINS
 from edgeagent.evaluate.speech import Result, summary
+from edgeagent.evaluate.text import Answered, is_right
 
 _COLOURS = {"right": "#2a9d8f", "rejected": "#e9c46a", "wrong": "#e76f51"}
 
@@ -41,3 +44,41 @@ def draw(results: Sequence[Result], title: str, path: Path) -> None:
         drawing.savefig(path, dpi=110, format="png")
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror or error}", remedy="Name a file that can be written.") from error
+
+
+def draw_text(answered: Sequence[Answered], title: str, path: Path) -> None:
+    """Write a PNG of a model's answers: reliability by exit, confidence of right and wrong, the worst confusions."""
+    drawing = Figure(figsize=(13, 4))
+    reliability, sureness, confusions = drawing.subplots(1, 3, width_ratios=(2, 3, 4))
+    count = len(answered[0].opinions)
+    for number in range(count):
+        chances = np.array([one.opinions[number].chance for one in answered])
+        right = np.array([is_right(one.example, one.opinions[number]) for one in answered])
+        bins = np.minimum((chances * BINS).astype(int), BINS - 1)
+        used = [number for number in range(BINS) if (bins == number).any()]
+        shares = [right[bins == number].mean() for number in used]
+        reliability.plot(
+            [chances[bins == number].mean() for number in used], shares, marker="o", label=f"exit {number + 1}"
+        )
+    reliability.plot([0, 1], [0, 1], color="#999999", linestyle=":")
+    reliability.set(xlabel="confidence", ylabel="share right", title="reliability")
+    reliability.legend()
+    last = [(one.opinions[-1].chance, is_right(one.example, one.opinions[-1])) for one in answered]
+    parts = [[chance for chance, is_so in last if is_so is wanted] for wanted in (True, False)]
+    sureness.hist(parts, bins=25, stacked=True, color=["#2a9d8f", "#e76f51"], label=["right", "wrong"])
+    sureness.set(xlabel="confidence at the last exit", title="right and wrong", yscale="log")
+    sureness.legend()
+    wrong = Counter(
+        f"{one.example.label} → {one.opinions[-1].label.name}"
+        for one in answered
+        if not is_right(one.example, one.opinions[-1])
+    ).most_common(12)
+    confusions.barh([name for name, _ in wrong], [times for _, times in wrong], color="#264653")
+    confusions.set(title="most frequent confusions")
+    confusions.invert_yaxis()
+    drawing.suptitle(title)
+    drawing.tight_layout()
+    try:
+        drawing.savefig(path, dpi=110)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path}: cannot be written: {error}", remedy="Name a PNG file.") from error

@@ -1,5 +1,6 @@
 """A list of devices in YAML to the names that sentences can use: a test set brings its own home."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,7 +8,7 @@ from edgeagent.act import names
 from edgeagent.act.vocabulary import Lists, lists_of
 from edgeagent.errors import SettingsError
 from edgeagent.grammar.commands import read_yaml
-from edgeagent.messages import Capability, Device, Kind
+from edgeagent.messages import Capability, Device, Kind, Value
 
 _EXAMPLE = "For example - {name: Bed light, kind: light, area: Bedroom}"
 CAN: dict[Kind, tuple[Capability, ...]] = {
@@ -15,7 +16,7 @@ CAN: dict[Kind, tuple[Capability, ...]] = {
     "switch": ("power",),
     "cover": ("opening", "position"),
     "lock": ("lock",),
-    "climate": ("target_temperature", "mode"),
+    "climate": ("power", "target_temperature", "mode"),
     "fan": ("power", "speed"),
     "media": ("power", "playback", "volume"),
     "vacuum": ("cleaning",),
@@ -27,6 +28,56 @@ CAN: dict[Kind, tuple[Capability, ...]] = {
     "sensor": ("reading",),
     "binary_sensor": ("reading",),
 }
+
+
+class Household:
+    """Devices that are always there and have told nothing: what planning must know of a home."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        """Take the devices."""
+        self._devices = {device.id: device for device in devices}
+        self.collected = names.collect(devices)
+        self._by_key: dict[str, list[str]] = {}
+        for name, ids in self.collected.devices.items():
+            self._by_key.setdefault(names.key_of(name), []).extend(ids)
+
+    @property
+    def lists(self) -> Lists:
+        """Return the lists of names."""
+        return lists_of(self.collected)
+
+    def named(self, name: str, area: str | None = None) -> tuple[Device, ...]:
+        """Return the devices that are called so, in that area if one is given."""
+        key = names.key_of(name)
+        found = dict.fromkeys(self._by_key.get(key, []))
+        if not found:  # a label may name what nobody can say, such as curtains that are called "Curtains"
+            spelled = ((one, f"{one.area} {one.name}") for one in self._devices.values())
+            found = dict.fromkeys(one.id for one, whole in spelled if key in map(names.key_of, (one.name, whole)))
+        return self._in(area, (self._devices[one] for one in found))
+
+    def of_kind(self, kind: Kind, area: str | None = None) -> tuple[Device, ...]:
+        """Return the devices of that kind, in that area if one is given."""
+        return self._in(area, (one for one in self._devices.values() if one.kind == kind))
+
+    def all_devices(self) -> tuple[Device, ...]:
+        """Return every device."""
+        return tuple(self._devices.values())
+
+    def values(self, device: str) -> Mapping[Capability, Value]:  # noqa: ARG002  # what planning asks for
+        """Return nothing: no device has told anything."""
+        return {}
+
+    def is_available(self, device: str) -> bool:
+        """Tell that every device is there."""
+        return device in self._devices
+
+    def _in(self, area: str | None, devices: Iterable[Device]) -> tuple[Device, ...]:
+        return tuple(one for one in devices if area is None or names.key_of(one.area or "") == names.key_of(area))
+
+
+def household(path: Path) -> Household:
+    """Return the devices in a file. Raise SettingsError naming the entry that is wrong."""
+    return Household([_device(entry, f"{path}[{number}]") for number, entry in enumerate(_read(path))])
 
 
 def names_of(path: Path | None) -> Lists:

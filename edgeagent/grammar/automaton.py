@@ -82,6 +82,14 @@ class Automaton:
         )
 
     @property
+    def intents(self) -> frozenset[str]:
+        """Return every intent that has a sentence here."""
+        accepting = self._network.accepting
+        return frozenset(
+            accepting[node].intent for state in self._final for node in self._sets[state] & accepting.keys()
+        )
+
+    @property
     def words(self) -> frozenset[str]:
         """Return every word of the automaton."""
         return frozenset(word for arcs in self._arcs for word in arcs)

@@ -4,60 +4,74 @@ The rules, in their order:
 1. more words than a command can have: rejected, before anything else runs;
 2. exit 0: a sentence of the grammar, its sound sure enough: a command. Two readings that explain as many words but mean
    different intents: rejected as unsure, with both;
-3. exits 1..n: each segment of the command model in turn, as soon as one is as sure as its threshold asks;
-4. nothing: rejected, saying whether the words or the sound were at fault.
+3. a command that is called off in the same breath is none;
+4. exit 0 again, after what says nothing was taken away (repair.py): fillers, politeness, doubled words, corrections;
+5. exits 1..n: each segment of the command model in turn, as soon as the evidence leaves no doubt (evidence.py);
+   the last one may leave doubts, and then the person is asked;
+6. a sentence one word away from the grammar (nearest.py): obeyed where the word decides nothing, else asked about;
+7. nothing: rejected, saying whether the words or the sound were at fault.
+A number that was hardly heard, and that has a neighbour which sounds like it, is asked about at every exit.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.grammar.spoken import MOST_WORDS
-from edgeagent.messages import Command, Interpretation, Rejection, Slot, Transcript
+from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
+from edgeagent.understand.evidence import GUARDED, Verdict, weigh
+from edgeagent.understand.model.gazetteer import Gazetteer
+from edgeagent.understand.model.model import CommandModel, Opinion
+from edgeagent.understand.model.values import Values
+from edgeagent.understand.nearest import nearest
+from edgeagent.understand.repair import has_correction, is_taken_back, repairs
 from edgeagent.understand.text import UNREADABLE
 
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What a segment of the command model takes the words for; confidence is calibrated, in 0..1."""
-
-    intent: str
-    slots: tuple[Slot, ...]
-    confidence: float
-
-
-class Segment(Protocol):
-    """One segment of the command model: it goes on where the one before stopped, and offers an exit."""
-
-    def __call__(self, words: Sequence[str], before: Prediction | None) -> Prediction:
-        """Return what the words are taken for at this depth."""
-        ...
+NEAR_NUMBERS = frozenset(
+    f"{stem}{end}" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine") for end in ("teen", "ty")
+) | {"forty"}
+"""Numbers that are easily taken for one another: fifteen and fifty."""
+NUMBER_HEARD = 0.3
+"""Below this confidence such a number is asked about."""
+_ANSWERS = frozenset({"confirm", "deny", "choose"})
+"""Answers to a question are said in full, or they are none."""
+EVEN, VERY_SURE = 0.5, 0.9
+MOST_NEAR = 3
+"""More meanings one word away than this is no near miss but a piece of many sentences."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
-    """A segment, and how sure it must be for its prediction to count."""
+class Tolerance:
+    """What understands beyond the grammar: a model, the names of this house for it, and which labels can be meant."""
 
-    segment: Segment
-    sure: float
+    model: CommandModel
+    gazetteer: Gazetteer
+    values: Values
+    possible: NDArray[np.bool_]
+
+    def opinions(self, words: Sequence[str]) -> Iterator[Opinion]:
+        """Yield what each exit takes the words for, of what can be meant in this house."""
+        return self.model.opinions(words, self.gazetteer(words), self.possible)
 
 
 class Interpreter:
-    """Understands transcripts by one grammar and the exits of a command model (none until a model is installed)."""
+    """Understands transcripts by one grammar and, where there is one, a command model."""
 
-    def __init__(self, automaton: Automaton, *, unsure_below: float, exits: Sequence[Exit] = ()) -> None:
+    def __init__(self, automaton: Automaton, *, unsure_below: float, tolerance: Tolerance | None = None) -> None:
         """Keep the parts. `unsure_below` is the least confidence of a transcript."""
         self.automaton = automaton
         self._unsure_below = unsure_below
-        self._exits = tuple(exits)
+        self.tolerance = tolerance
 
     def interpret(self, transcript: Transcript) -> Interpretation:
         """Return what the transcript asks for, or why nothing is done."""
         uid, text = transcript.utterance, transcript.text
         if len(transcript.words) > MOST_WORDS:
             return Rejection(uid, "too-long", text[:200], f"more than {MOST_WORDS} words")
-        words = [word.text for word in transcript.words]
+        words = tuple(word.text for word in transcript.words)
         if not words:
             was_typed = transcript.ended_by == "text"
             return Rejection(uid, "not-a-command" if was_typed else "no-words", "", "no words that can be read")
@@ -66,28 +80,85 @@ class Interpreter:
         if transcript.confidence < self._unsure_below:
             detail = f"the sound bears it out by {transcript.confidence:.2f}, {self._unsure_below:.2f} is needed"
             return Rejection(uid, "not-speech-we-know", text, detail)
-        parses = self.automaton.parse(words)
-        if parses:
-            return self._exit_0(transcript, parses)
-        return self._later_exits(transcript, words)
+        found = self._understood(transcript, words)
+        return _careful(found, transcript) if isinstance(found, Command) else found
 
-    def _exit_0(self, transcript: Transcript, parses: Sequence[Parse]) -> Interpretation:
-        best, *others = parses
-        rivals = (other.intent for other in others if other.explains == best.explains)
-        rival = next((intent for intent in rivals if intent != best.intent), None)
-        if rival is not None:
-            return Rejection(transcript.utterance, "unsure", transcript.text, f"it could mean {best.intent} or {rival}")
-        return Command(transcript.utterance, best.intent, best.slots, transcript.text, 0, transcript.confidence)
+    def _understood(self, transcript: Transcript, words: Sequence[str]) -> Interpretation:
+        if parses := self.automaton.parse(words):
+            return _parsed(transcript, parses, ("the grammar has this sentence",))
+        unexplained = self._unexplained(words)
+        why = [f"the grammar: {unexplained}"]
+        if is_taken_back(words):
+            why.append("it was called off in the same breath")
+            return Rejection(transcript.utterance, "not-a-command", transcript.text, why[-1], tuple(why))
+        for repair in repairs(words):
+            parses = self.automaton.parse(repair.words)
+            if parses and not (repair.is_correction and parses[0].intent in _ANSWERS):
+                return _parsed(transcript, parses, (*why, *repair.notes, f'the grammar has "{" ".join(repair.words)}"'))
+        if self.tolerance is None:
+            return Rejection(transcript.utterance, "not-a-command", transcript.text, unexplained, tuple(why))
+        if has_correction(words):
+            return self._corrected(transcript, words, self.tolerance, why)
+        return self._tolerant(transcript, words, self.tolerance, why)
 
-    def _later_exits(self, transcript: Transcript, words: Sequence[str]) -> Interpretation:
-        prediction: Prediction | None = None
-        for depth, one in enumerate(self._exits, start=1):
-            prediction = one.segment(words, prediction)
-            if prediction.confidence >= one.sure:
-                uid, text = transcript.utterance, transcript.text
-                return Command(uid, prediction.intent, prediction.slots, text, depth, prediction.confidence)
-        detail = self._unexplained(words)
-        return Rejection(transcript.utterance, "not-a-command", transcript.text, detail)
+    def _corrected(
+        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, why: list[str]
+    ) -> Interpretation:
+        """Take what the model understands without a doubt when what was corrected is left out."""
+        for repair in repairs(words):
+            if not repair.is_correction:
+                continue
+            for opinion in tolerance.opinions(repair.words):
+                verdict = weigh(opinion, repair.words, tolerance.values, tolerance.model.manifest)
+                if not verdict.refusal and not verdict.doubts:
+                    return _command(transcript, opinion, verdict, [*why, *repair.notes, _told(opinion, verdict)])
+        why.append("it was corrected in a way that leaves open what is meant")
+        return Rejection(transcript.utterance, "not-a-command", transcript.text, why[-1], tuple(why))
+
+    def _tolerant(
+        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, why: list[str]
+    ) -> Interpretation:
+        opinion: Opinion | None = None
+        verdict = Verdict((), "", ())
+        for opinion in tolerance.opinions(words):
+            verdict = weigh(opinion, words, tolerance.values, tolerance.model.manifest)
+            why.append(_told(opinion, verdict))
+            if not verdict.refusal and not verdict.doubts:
+                return _command(transcript, opinion, verdict, why)
+            if opinion.label.intent is None and opinion.chance >= tolerance.model.manifest.exits[0].sure["guarded"]:
+                break  # surely no command: deeper exits would only say so again
+        near = self._near(transcript, words, opinion, why)
+        if near is not None:
+            return near
+        if opinion is not None and not verdict.refusal:
+            return _command(transcript, opinion, verdict, why)
+        reason: RejectionReason = (
+            "no-such-device" if verdict.reason == "no-such-device" and _is_sure(opinion) else "not-a-command"
+        )
+        return Rejection(transcript.utterance, reason, transcript.text, verdict.refusal, tuple(why))
+
+    def _near(
+        self, transcript: Transcript, words: Sequence[str], opinion: Opinion | None, why: list[str]
+    ) -> Interpretation | None:
+        """Return what a sentence one word away asks for, unless the model is sure that this is no command."""
+        found = [one for one in nearest(self.automaton, words) if one.parse.intent not in _ANSWERS]
+        is_refused = opinion is not None and opinion.label.intent is None and opinion.command_chance < EVEN
+        if not found or is_refused:
+            return None
+        best = found[0]
+        why.append(f'one word away is "{" ".join(best.words)}" ("{best.word}" {_DIFFERS[best.kind]})')
+        agrees = opinion is not None and opinion.label.intent == best.parse.intent
+        is_only = len({one.parse.meaning for one in found if one.is_small}) == 1 and best.is_small
+        is_only = is_only or len(found) == 1
+        if len(found) > MOST_NEAR and not is_only:
+            return None
+        sure = is_only and best.is_harmless and agrees
+        doubt = "" if sure and best.parse.intent not in GUARDED else f'it may mean "{" ".join(best.words)}"'
+        if not agrees and best.kind == "added":
+            return None
+        uid, text = transcript.utterance, transcript.text
+        chance = opinion.chance if opinion is not None and agrees else EVEN
+        return Command(uid, best.parse.intent, best.parse.slots, text, 0, chance, doubt, tuple(why))
 
     def _unexplained(self, words: Sequence[str]) -> str:
         for count in range(1, len(words) + 1):
@@ -96,3 +167,51 @@ class Interpreter:
                 known = " ".join(words[: count - 1])
                 return f'"{words[count - 1]}" does not go on after "{known}"' if known else f'none begins "{words[0]}"'
         return "the sentence stops in the middle"
+
+
+_DIFFERS = {"lost": "was not said", "added": "was said besides", "alike": "was heard as another word"}
+
+
+def _parsed(transcript: Transcript, parses: Sequence[Parse], why: tuple[str, ...]) -> Interpretation:
+    # What is a sentence of its own is no answer to "which one?": a scene's name, a sensor's.
+    best, *others = [one for one in parses if one.intent != "choose"] or parses
+    rivals = (other.intent for other in others if other.explains == best.explains)
+    rival = next((intent for intent in rivals if intent != best.intent), None)
+    uid, text = transcript.utterance, transcript.text
+    if rival is not None:
+        return Rejection(uid, "unsure", text, f"it could mean {best.intent} or {rival}", why)
+    return Command(uid, best.intent, best.slots, text, 0, transcript.confidence, why=why)
+
+
+def _command(transcript: Transcript, opinion: Opinion, verdict: Verdict, why: Sequence[str]) -> Command:
+    return Command(
+        transcript.utterance,
+        opinion.label.intent or "",
+        verdict.slots,
+        transcript.text,
+        opinion.exit,
+        min(opinion.chance, transcript.confidence),
+        "; ".join(verdict.doubts),
+        tuple(why),
+    )
+
+
+def _careful(command: Command, transcript: Transcript) -> Command:
+    """Ask about a number that was hardly heard and has a neighbour that sounds like it."""
+    doubtful = next(
+        (word.text for word in transcript.words if word.text in NEAR_NUMBERS and word.confidence < NUMBER_HEARD), None
+    )
+    if doubtful is None or command.doubt:
+        return command
+    told = f'"{doubtful}" was hardly heard, and another number sounds like it'
+    return replace(command, doubt=told, why=(*command.why, told))
+
+
+def _told(opinion: Opinion, verdict: Verdict) -> str:
+    slots = ", ".join(f"{slot.name}={slot.value}" for slot in verdict.slots)
+    against = verdict.refusal or "; ".join(verdict.doubts) or "nothing speaks against it"
+    return f"exit {opinion.exit}: {opinion.label.name} {opinion.chance:.0%} ({slots}): {against}"
+
+
+def _is_sure(opinion: Opinion | None) -> bool:
+    return opinion is not None and opinion.chance >= VERY_SURE

@@ -1,0 +1,213 @@
+"""The commands of the workshop: judge, time, teach and make models. What they need may be in an extra."""
+
+import json as json_
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edgeagent.errors import SettingsError
+from edgeagent.settings import AgentSettings, UnderstandingSettings, load
+from edgeagent.understand.model.model import CommandModel
+
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Model = Annotated[Path | None, typer.Option("--model", help="Folder of a model; without it, the one that ships.")]
+_EXTRAS = {"torch": "train", "onnx": "train", "matplotlib": "evaluate", "home_assistant_intents": "evaluate"}
+
+evaluate_app = typer.Typer(no_args_is_help=True, help="Judge how well it hears and understands.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure how fast it is.")
+
+
+def can_be_written(file: Path | None) -> Path | None:
+    """Refuse at the beginning what could not be written at the end."""
+    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
+        raise typer.BadParameter(f"{file} cannot be written")
+    return file
+
+
+@evaluate_app.command("speech")
+def evaluate_speech(
+    folder: Annotated[Path, typer.Argument(help="Sound files and labels.json.")],
+    commands: Annotated[Path | None, typer.Option(help="Command set in place of the built-in one.")] = None,
+    devices_file: Annotated[
+        Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")
+    ] = None,
+    noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
+    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the noise's offsets.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.", callback=can_be_written)] = None,
+    settings: SettingsFile = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Play a labelled folder of sound files through the whole listening path."""
+    from edgeagent.evaluate.command import Order, evaluate
+
+    order = Order(folder, commands, devices_file, noise, snr, seed, plot)
+    raise typer.Exit(evaluate(_settings(settings), order, is_json=json))
+
+
+@evaluate_app.command("text")
+def evaluate_text(
+    data: Annotated[Path, typer.Option(help='JSON lines: {"tokens" | "text", "tags"?, "intent"}.')],
+    model: Model = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG file to draw.", callback=can_be_written)] = None,
+    runtime: Annotated[str, typer.Option(help="onnx or litert.")] = "onnx",
+    *,
+    json: Json = False,
+) -> None:
+    """Judge a model on labelled sentences: intents, slots, frames, scope, calibration, exits."""
+    from edgeagent.evaluate.text import evaluate_text as judge
+    from edgeagent.understanding import built_in_model
+
+    figures, answered = judge(built_in_model() if model is None else model, data, runtime)
+    if plot is not None:
+        _need("matplotlib")
+        from edgeagent.evaluate.figures import draw_text
+
+        draw_text(answered, str(data), plot)
+    _show(figures, is_json=json, tables=("exits",))
+
+
+@evaluate_app.command("robustness")
+def evaluate_robustness(
+    model: Model = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=100_000, help="Commands of each place.")] = 300,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    *,
+    json: Json = False,
+) -> None:
+    """Perturb generated commands of a home and a plant, and count what is right, asked, refused and wrong."""
+    _need("home_assistant_intents")
+    from edgeagent.evaluate.robustness import robustness
+
+    console = Console(stderr=True)
+    with console.status("judging") if console.is_terminal else _Silent() as status:
+        figures = robustness(_model(model), count=count, seed=seed, advance=status.update)
+    _show(figures, is_json=json, tables=("rows", "guarded", "hassil"))
+
+
+@evaluate_app.command("scope")
+def evaluate_scope(
+    file: Annotated[Path, typer.Argument(help="Sentences that are no commands, one a line.")],
+    model: Model = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Tell which share of sentences would be obeyed, asked about, refused."""
+    from edgeagent.evaluate.scope import scope
+
+    _show(scope(_model(model), file), is_json=json, tables=())
+
+
+@bench_app.command("text")
+def bench_text(
+    model: Model = None,
+    count: Annotated[int, typer.Option("-n", min=10, max=100_000, help="Sentences.")] = 400,
+    *,
+    json: Json = False,
+) -> None:
+    """Time the whole path from text to interpretation, beside hassil, in one run."""
+    _need("home_assistant_intents")
+    from edgeagent.evaluate.speed import speed
+
+    _show(speed(_model(model), count), is_json=json, tables=("rows",))
+
+
+def train(
+    recipe: Annotated[Path | None, typer.Argument(help="Recipe in YAML.")] = None,
+    sources: Annotated[Path, typer.Option(help="Folder of the data sets that the recipe names.")] = Path(),
+    data: Annotated[Path | None, typer.Option(help="Instead of a recipe: JSON lines to learn from.")] = None,
+    valid: Annotated[Path | None, typer.Option(help="With --data: JSON lines to judge by.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the model that is made.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Make a command model: from a recipe, or from a file of labelled sentences."""
+    if (recipe is None) == (data is None) or (data is None) != (valid is None):
+        raise typer.BadParameter("give a RECIPE, or --data with --valid")
+    for library in ("torch", "onnx"):
+        _need(library)
+    from edgeagent.train.make import make, recipe_for
+    from edgeagent.train.recipe import load_recipe
+
+    if recipe is not None:
+        wanted, beside, folder = load_recipe(recipe), recipe.parent, sources
+    elif data is not None and valid is not None:
+        (wanted, folder), beside = recipe_for(data, valid, "model"), Path()
+    if seed is not None:
+        wanted = wanted.model_copy(update={"seed": seed})
+    if epochs is not None:
+        wanted = wanted.model_copy(update={"learning": wanted.learning.model_copy(update={"epochs": epochs})})
+    console = Console(stderr=True, highlight=False)
+    measured = make(wanted, beside, folder, out or Path("models") / wanted.name, console.print)
+    _show(measured, is_json=json, tables=("exits",))
+
+
+def _model(folder: Path | None) -> CommandModel | None:
+    from edgeagent.understanding import load_model
+
+    return load_model(UnderstandingSettings(model="built-in" if folder is None else str(folder)))
+
+
+def _need(library: str) -> None:
+    """Refuse where a library of an extra is not installed."""
+    from importlib.util import find_spec
+
+    if find_spec(library) is None:
+        extra = _EXTRAS[library]
+        raise SettingsError(f"this needs {library}, which is not installed", remedy=f"pip install 'edgeagent[{extra}]'")
+
+
+class _Silent:
+    """Tells nothing: nobody is looking."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, status: str) -> None:
+        """Tell nothing."""
+
+
+def _show(figures: Mapping[str, Any], *, is_json: bool, tables: Sequence[str]) -> None:
+    if is_json:
+        sys.stdout.write(json_.dumps(figures) + "\n")
+        return
+    console = Console(highlight=False)
+    for name, value in figures.items():
+        if name not in tables and not isinstance(value, list):
+            console.print(f"{name.replace('_', ' ')}: {_said(value)}", markup=False)
+    for name in tables:
+        rows = figures.get(name) or []
+        table = Table(title=name, box=None, header_style="bold", pad_edge=False, title_justify="left")
+        for column in rows[0] if rows else ():
+            table.add_column(column.replace("_", " "), justify="left" if column == "perturbation" else "right")
+        for row in rows:
+            table.add_row(*(_said(value) for value in row.values()))
+        console.print(table)
+    for name in ("mistakes", "obeyed_sentences"):
+        for one in figures.get(name) or ():
+            console.print(f"{name.split('_')[0]}: {_said(one)}", markup=False)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    return str(value)
+
+
+def _settings(file: Path | None) -> AgentSettings:
+    return AgentSettings() if file is None else load(file)

@@ -1,0 +1,92 @@
+"""What becomes of a sentence in a house: obeyed, asked about or refused, and what exactly is done."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from typing import Literal
+
+from edgeagent.act.plan import Plan, TimerOrder, plan
+from edgeagent.act.safety import worst
+from edgeagent.evaluate.household import Household, household
+from edgeagent.grammar import commands
+from edgeagent.messages import Answer, Command, Interpretation, Question, Rejection, Slot, Value
+from edgeagent.settings import ActingSettings
+from edgeagent.understand.interpret import Interpreter
+from edgeagent.understand.model.model import CommandModel
+from edgeagent.understand.text import typed
+from edgeagent.understanding import interpreter_of
+
+Place = Literal["home", "plant"]
+Kind = Literal["obeyed", "asked", "refused"]
+_NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+_FREE = ActingSettings()
+ANSWERS = frozenset({"confirm", "deny", "choose"})
+_NOT_COMPARED = {"name", "area", "kind", "scope", "state"}
+"""Of a question or a timer: what follows from the rest, or changes only how the answer begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What becomes of a sentence. `meaning` is equal for sentences that do the same; None where nothing is done."""
+
+    kind: Kind
+    meaning: Hashable
+    interpretation: Interpretation
+    is_guarded: bool = False
+
+
+class Judge:
+    """A house with what understands in it."""
+
+    def __init__(self, place: Place, model: CommandModel | None) -> None:
+        """Furnish the place that ships for evaluation."""
+        with as_file(files("edgeagent.evaluate") / "places" / f"{place}.yaml") as path:
+            self.home: Household = household(path)
+        self.place = place
+        self.commands = commands.built_in(("home", "plant"))
+        kinds = {device.kind for device in self.home.all_devices()}
+        self.interpreter: Interpreter = interpreter_of(self.commands, self.home.lists, kinds, model, unsure_below=0.0)
+
+    def __call__(self, text: str) -> Outcome:
+        """Return what becomes of a typed sentence."""
+        return self.outcome(self.interpreter.interpret(typed("u1", text)))
+
+    def outcome(self, found: Interpretation) -> Outcome:
+        """Return what becomes of an interpretation."""
+        if not isinstance(found, Command):
+            return Outcome("asked" if isinstance(found, Question) else "refused", None, found)
+        if found.intent in ANSWERS:  # no question is open: nothing is done
+            return Outcome("refused", found.intent, found)
+        planned = plan(found, self.home, None, lambda: _NOON)
+        match planned:
+            case Plan():
+                meaning = frozenset((one.device.id, one.capability, one.value) for one in planned.actions)
+                is_guarded = worst(planned.actions, _FREE) == "guarded"
+                return Outcome("asked" if found.doubt else "obeyed", meaning, found, is_guarded)
+            case Question():
+                return Outcome("asked", None, found)
+            case TimerOrder() | Answer():
+                return Outcome("asked" if found.doubt else "obeyed", self._told(found), found)
+            case Rejection() if found.intent in {"get_state", "get_value", "adjust_brightness", "adjust_volume"}:
+                # Nobody has told anything in this house: the question was understood all the same.
+                return Outcome("asked" if found.doubt else "obeyed", self._told(found), found)
+            case _:
+                return Outcome("refused", None, found)
+
+    def expected(self, intent: str, slots: dict[str, Value]) -> Outcome:
+        """Return what becomes of a sentence that is understood as it should be."""
+        said = tuple(Slot(name, value, str(value)) for name, value in slots.items())
+        return self.outcome(Command("u1", intent, said, "", 0, 1.0))
+
+    def _told(self, command: Command) -> Hashable:
+        """Return what a question or a timer is about: the devices and areas that are meant, however they are called."""
+        area = command.slot("area")
+        name = command.slot("name")
+        about = (
+            frozenset(one.id for one in self.home.named(str(name), None if area is None else str(area)))
+            if name
+            else area
+        )
+        rest = frozenset((slot.name, slot.value) for slot in command.slots if slot.name not in _NOT_COMPARED)
+        return command.intent, about, rest

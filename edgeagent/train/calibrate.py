@@ -1,0 +1,62 @@
+"""Logits on validation sentences to temperatures and thresholds: how sure is sure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+_TEMPERATURES = np.exp(np.linspace(np.log(0.2), np.log(5), 81))
+_THRESHOLDS = np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)])
+MOST_WRONG = {"free": 0.01, "guarded": 0.004}
+MOST_STRANGERS = {"free": 0.004, "guarded": 0.001}
+"""Shares: of what is obeyed, so much may be another label; of what is no command, so much may be obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Logits of an exit with the right labels; `commands` tells which labels are commands."""
+
+    logits: Floats
+    labels: NDArray[np.int64]
+    commands: NDArray[np.bool_]
+
+
+def temperature_of(judged: Judged) -> float:
+    """Return the temperature with the least negative log likelihood."""
+    losses = [_loss(judged, temperature) for temperature in _TEMPERATURES]
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def chances(logits: Floats, temperature: float) -> Floats:
+    """Return probabilities, row by row."""
+    powers = np.exp((logits - logits.max(1, keepdims=True)) / temperature)
+    result: Floats = powers / powers.sum(1, keepdims=True)
+    return result
+
+
+def threshold_of(judged: Judged, temperature: float, risk: str) -> float:
+    """Return the least confidence at which what is obeyed is right often enough, and strangers are let alone."""
+    probability = chances(judged.logits, temperature)
+    best = probability.argmax(1)
+    top = probability.max(1)
+    taken = judged.commands[best]
+    known = judged.labels >= 0
+    is_command = known & judged.commands[np.maximum(judged.labels, 0)]
+    for threshold in _THRESHOLDS:
+        obeyed = taken & (top >= threshold)
+        wrong = obeyed & is_command & (best != judged.labels)
+        strangers = obeyed & ~is_command
+        share_wrong = wrong.sum() / max(1, (obeyed & is_command).sum())
+        share_strange = strangers.sum() / max(1, (~is_command).sum())
+        if share_wrong <= MOST_WRONG[risk] and share_strange <= MOST_STRANGERS[risk]:
+            return float(threshold)
+    return 0.999
+
+
+def _loss(judged: Judged, temperature: float) -> float:
+    known = judged.labels >= 0
+    scaled = judged.logits[known] / temperature
+    shifted = scaled - scaled.max(1, keepdims=True)
+    log = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return float(-log[np.arange(len(log)), judged.labels[known]].mean())

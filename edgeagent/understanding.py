@@ -1,0 +1,67 @@
+"""What understands, put together: the grammar with the names of a house, and the command model where there is one."""
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from edgeagent.act.vocabulary import Lists
+from edgeagent.errors import ModelError
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.grammar.commands import CommandSet
+from edgeagent.grammar.narrowing import only_kinds
+from edgeagent.messages import Kind
+from edgeagent.settings import UnderstandingSettings
+from edgeagent.understand.interpret import Interpreter, Tolerance
+from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
+from edgeagent.understand.model.gazetteer import Gazetteer
+from edgeagent.understand.model.model import CommandModel
+from edgeagent.understand.model.segments import Segments
+from edgeagent.understand.model.values import Values
+
+BUILT_IN = "command-en"
+_PLACES = (Path(__file__).parents[1] / "models", Path(sys.prefix) / "share" / "edgeagent" / "models")
+"""Where models that ship lie: beside the package in a checkout, or where an installed package has put them."""
+
+
+def load_model(settings: UnderstandingSettings) -> CommandModel | None:
+    """Return the model that the settings name; None where they want none.
+
+    Raise ModelError if it is missing, damaged, or of a form that this agent does not read.
+    """
+    if settings.model == "off":
+        return None
+    folder = built_in_model() if settings.model == "built-in" else Path(settings.model).expanduser()
+    bundle = open_bundle(folder)
+    return CommandModel(bundle, segments_of(bundle, settings.runtime))
+
+
+def built_in_model() -> Path:
+    """Return the folder of the model that ships. Raise ModelError if it is not there."""
+    for place in _PLACES:
+        if (place / BUILT_IN / MANIFEST).is_file():
+            return place / BUILT_IN
+    looked = " or ".join(str(place) for place in _PLACES)
+    raise ModelError(f"no model {BUILT_IN} in {looked}", remedy='Install it, or set [understanding] model = "off".')
+
+
+def segments_of(bundle: Bundle, runtime: str) -> Segments:
+    """Return the bundle's segments in a runtime. Raise ModelError if it is not installed or does not take them."""
+    if runtime == "litert":
+        from edgeagent.understand.model.litert_segments import LitertSegments
+
+        return LitertSegments(bundle)
+    from edgeagent.understand.model.onnx_segments import OnnxSegments
+
+    return OnnxSegments(bundle)
+
+
+def interpreter_of(
+    commands: CommandSet, lists: Lists, kinds: Collection[Kind], model: CommandModel | None, *, unsure_below: float
+) -> Interpreter:
+    """Return what understands the commands in a house with these names and kinds of devices."""
+    automaton = compile_commands(only_kinds(commands.with_names(lists), kinds))
+    if model is None:
+        return Interpreter(automaton, unsure_below=unsure_below)
+    values = Values(model.manifest.values, model.manifest.ranges, lists)
+    tolerance = Tolerance(model, Gazetteer(lists), values, model.possible_labels(automaton.intents))
+    return Interpreter(automaton, unsure_below=unsure_below, tolerance=tolerance)
