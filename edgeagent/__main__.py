@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
-from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, train
+from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError
 from edgeagent.settings import AgentSettings, load
 
@@ -24,6 +24,7 @@ app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.command()(train)
+app.command()(teach)
 
 INTERRUPTED = 130
 _LOGGED = {"run": logging.INFO, "simulate": logging.WARNING}

@@ -31,6 +31,7 @@ from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
 from edgeagent.threads import running
 from edgeagent.understand.interpret import Interpreter
+from edgeagent.understand.taught import load_taught, version_of
 from edgeagent.understand.text import typed
 from edgeagent.understanding import interpreter_of, load_model
 
@@ -43,6 +44,8 @@ QUIET_S = 0.3
 """Announcements come in a burst: when none has come for this long, the names are compiled."""
 SETTLE_MOST_S = 3.0
 """After this long, what has been announced by then must do."""
+TAUGHT = "taught"
+LOOK_AT_LESSONS_S = 2.0
 WAITING_ORDERS = 4
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
@@ -75,6 +78,7 @@ class Agent:
         self.devices = Devices([HomeAssistant(settings.broker.discovery_prefix)], most=settings.acting.max_devices)
         self._own = [commands.load(path) for path in settings.acting.command_files]
         self._model = load_model(settings.understanding)
+        self._taught_folder = settings.device.state_dir / TAUGHT
         self.interpreter = self._compile()
         self._compiled = self.devices.version
         self._changed = asyncio.Event()
@@ -128,6 +132,13 @@ class Agent:
                 log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
             self._compiled = version
             log.info("grammar compiled", extra={"devices": len(self.devices.all_devices())})
+
+    async def watch_lessons(self) -> None:
+        """Have the grammar compiled anew when something was taught or taken back, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_AT_LESSONS_S)
+            if version_of(self._taught_folder) != self._taught_version:
+                self._changed.set()
 
     async def obey_orders(self) -> None:
         """Do what orders from the bus say, one after the other, for ever."""
@@ -214,7 +225,9 @@ class Agent:
         kinds = {device.kind for device in self.devices.all_devices()}
         lists = lists_of(self.devices.names())
         unsure_below = self.settings.hearing.unsure_below
-        return interpreter_of(everything, lists, kinds, self._model, unsure_below=unsure_below)
+        self._taught_version = version_of(self._taught_folder)
+        taught = load_taught(self._taught_folder)
+        return interpreter_of(everything, lists, kinds, self._model, unsure_below=unsure_below, taught=taught)
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)
@@ -243,6 +256,7 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
             "obey orders": agent.obey_orders(),
             "send events": agent.send_events(),
             "timers": agent.run_timers(),
+            "watch lessons": agent.watch_lessons(),
         }
         started = [tasks.create_task(duty, name=name) for name, duty in duties.items()]
         try:

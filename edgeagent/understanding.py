@@ -1,5 +1,6 @@
 """What understands, put together: the grammar with the names of a house, and the command model where there is one."""
 
+import random
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -7,18 +8,23 @@ from pathlib import Path
 from edgeagent.act.vocabulary import Lists
 from edgeagent.errors import ModelError
 from edgeagent.grammar.automaton import compile_commands
-from edgeagent.grammar.commands import CommandSet
+from edgeagent.grammar.commands import CommandSet, merge
 from edgeagent.grammar.narrowing import only_kinds
+from edgeagent.grammar.spoken import Phrase
 from edgeagent.messages import Kind
 from edgeagent.settings import UnderstandingSettings
+from edgeagent.understand.head import learn_head
 from edgeagent.understand.interpret import Interpreter, Tolerance
 from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understand.model.segments import Segments
 from edgeagent.understand.model.values import Values
+from edgeagent.understand.taught import Taught
 
 BUILT_IN = "command-en"
+SENTENCES_OF_A_LESSON = 40
+NOTHING = Taught()
 _PLACES = (Path(__file__).parents[1] / "models", Path(sys.prefix) / "share" / "edgeagent" / "models")
 """Where models that ship lie: beside the package in a checkout, or where an installed package has put them."""
 
@@ -56,12 +62,32 @@ def segments_of(bundle: Bundle, runtime: str) -> Segments:
 
 
 def interpreter_of(
-    commands: CommandSet, lists: Lists, kinds: Collection[Kind], model: CommandModel | None, *, unsure_below: float
+    commands: CommandSet,
+    lists: Lists,
+    kinds: Collection[Kind],
+    model: CommandModel | None,
+    *,
+    unsure_below: float,
+    taught: Taught = NOTHING,
 ) -> Interpreter:
-    """Return what understands the commands in a house with these names and kinds of devices."""
-    automaton = compile_commands(only_kinds(commands.with_names(lists), kinds))
+    """Return what understands the commands, and what was taught, in a house with these names and kinds of devices."""
+    everything = merge([only_kinds(commands.with_names(lists), kinds), taught.commands])
+    automaton = compile_commands(everything)
     if model is None:
-        return Interpreter(automaton, unsure_below=unsure_below)
+        return Interpreter(automaton, unsure_below=unsure_below, taught=taught)
+    gazetteer = Gazetteer(lists)
+    head = learn_head(sentences_of(taught), model, gazetteer) if taught.lessons else None
     values = Values(model.manifest.values, model.manifest.ranges, lists)
-    tolerance = Tolerance(model, Gazetteer(lists), values, model.possible_labels(automaton.intents))
-    return Interpreter(automaton, unsure_below=unsure_below, tolerance=tolerance)
+    tolerance = Tolerance(model, gazetteer, values, model.possible_labels(automaton.intents), head)
+    return Interpreter(automaton, unsure_below=unsure_below, tolerance=tolerance, taught=taught)
+
+
+def sentences_of(taught: Taught) -> list[list[Phrase]]:
+    """Return sentences of each lesson, drawn from its templates."""
+    found = []
+    for lesson in taught.lessons:
+        one = Taught((lesson,))
+        automaton = compile_commands(one.commands)
+        draw = random.Random(1)  # noqa: S311  # a sample
+        found.append(list(dict.fromkeys(automaton.generate(draw) for _ in range(SENTENCES_OF_A_LESSON))))
+    return found

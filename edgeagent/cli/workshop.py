@@ -152,6 +152,23 @@ def train(
     _show(measured, is_json=json, tables=("exits",))
 
 
+def teach(
+    file: Annotated[Path | None, typer.Argument(help="YAML file of lessons.")] = None,
+    settings: SettingsFile = None,
+    *,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back what was taught last.")] = False,
+    json: Json = False,
+) -> None:
+    """Teach own sentences: what is said, and what it means in words that are understood already."""
+    if (file is None) != undo:
+        raise typer.BadParameter("give a FILE, or --undo")
+    from edgeagent.cli.teach import take_lessons_back, teach_lessons
+
+    wanted = _settings(settings)
+    told = take_lessons_back(wanted) if file is None else teach_lessons(wanted, file)
+    _show(told, is_json=json, tables=("lessons",))
+
+
 def _model(folder: Path | None) -> CommandModel | None:
     from edgeagent.understanding import load_model
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 _TEMPERATURES = np.exp(np.linspace(np.log(0.2), np.log(5), 81))
 _THRESHOLDS = np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)])
-MOST_WRONG = {"free": 0.01, "guarded": 0.004}
-MOST_STRANGERS = {"free": 0.004, "guarded": 0.001}
+MOST_WRONG = {"free": 0.015, "guarded": 0.004}
+MOST_STRANGERS = {"free": 0.008, "guarded": 0.001}
 """Shares: of what is obeyed, so much may be another label; of what is no command, so much may be obeyed."""
 
 

@@ -115,7 +115,7 @@ def _manifest(
         "labels": _labels(corpus),
         "tags": corpus.tags,
         "exits": [_exit(number) for number in range(1, len(network.shape.exits) + 1)],
-        "ask_from": 0.5,
+        "ask_from": 0.6,
         "values": knowledge.known,
         "ranges": knowledge.ranges,
         "fillers": sorted(fillers),
@@ -194,9 +194,7 @@ def _scope(bundle: Bundle, corpus: Corpus, train: Encoded, folder: Path) -> dict
     rng = np.random.default_rng(1)
     rows: list[np.ndarray] = []
     labels: list[int] = []
-    for number, label in enumerate(corpus.labels):
-        if label.intent is None:
-            continue
+    for number in range(len(corpus.labels)):
         members = np.flatnonzero(train.labels == number)
         chosen = rng.permutation(members)[:600]
         features = np.array([segments.first(train.ids[row], train.marks[row]).features for row in chosen])

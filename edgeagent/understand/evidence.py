@@ -9,14 +9,16 @@ And any of which makes it a question:
 - the opposite of what the label does ("off" in what was taken for "on"), or no word that says which of both is meant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from edgeagent.grammar.spoken import Phrase
+from edgeagent.grammar.spoken_numbers import NUMBER_WORDS
 from edgeagent.messages import RejectionReason, Slot
 from edgeagent.understand.model.bundle import ExitEntry, LabelEntry, Manifest, RiskClass
+from edgeagent.understand.model.decode import Span
 from edgeagent.understand.model.model import Opinion
-from edgeagent.understand.model.values import Values
+from edgeagent.understand.model.values import JOINED, Values
 from edgeagent.understand.repair import FILLERS
 from edgeagent.understand.wordlists import phrases_in, words_in
 
@@ -49,7 +51,7 @@ _SAYS = {
         "engage boot online rolling production spin kick power",
         "stop_machine": "stop stopped stopping halt off down kill pause cut shut idle hold disengage deactivate "
         "offline standstill rest park trip brakes plug",
-        "vacuum_start": "start run launch clean cleaning vacuum vacuuming hoover hoovering sweep go going send work on",
+        "vacuum_start": "start run launch clean vacuum hoover sweep go going send work on",
         "vacuum_dock": "dock park recharge charge send home back stop end quit finish enough base station return done",
         "direction=up": "up brighter lighter louder more increase raise boost crank pump brighten lighten dark dim low "
         "quiet hear see gloomy murky weak higher bump barely hardly soft",
@@ -100,8 +102,7 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     if refusal:
         return Verdict(slots, refusal, (), "no-such-device" if refusal.startswith("there is no") else "not-a-command")
     covered = {place for span in opinion.spans for place in range(span.start, span.end)}
-    covered |= _harmless(said)
-    against = next((word for place, word in enumerate(said) if word in AGAINST and place not in covered), None)
+    against = speaks_against(said, covered)
     if against is not None:
         return Verdict(slots, f'"{against}" speaks against it', ())
     known = set(label.words) | FILLERS | set(manifest.fillers)
@@ -117,6 +118,14 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     if opinion.command_chance < manifest.ask_from:
         return Verdict(slots, f"only {opinion.command_chance:.0%} sure that it is a command", ())
     return Verdict(slots, "", tuple(doubts))
+
+
+def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str | None:
+    """Return a word that denies, supposes or reports, outside of harmless phrases and the places that are covered."""
+    said = tuple(words)
+    harmless = _harmless(said)
+    places = (place for place in range(len(said)) if place not in covered and place not in harmless)
+    return next((said[place] for place in places if said[place] in AGAINST), None)
 
 
 def risk_of(label: LabelEntry) -> RiskClass:
@@ -144,12 +153,20 @@ def _slots(opinion: Opinion, said: Phrase, values: Values) -> tuple[tuple[Slot, 
             return tuple(slots), [], reading.doubt or f'"{" ".join(words)}" is no {span.slot}'
         if reading.doubt:
             doubts.append(reading.doubt)
+        if isinstance(reading.value, float) and _goes_on(said, span):
+            return tuple(slots), [], f"the number is longer than {' '.join(words)}"
         before = next((slot for slot in slots if slot.name == span.slot), None)
         if before is not None and before.value != reading.value:
             return tuple(slots), [], f"two {span.slot}s were said: {before.text} and {' '.join(words)}"
         if before is None:
             slots.append(Slot(span.slot, reading.value, " ".join(words)))
     return tuple(slots), doubts, ""
+
+
+def _goes_on(said: Phrase, span: Span) -> bool:
+    """Tell whether the words of a number go on before or after those that were taken for it."""
+    beside = {*said[max(0, span.start - 1) : span.start], *said[span.end : span.end + 1]}
+    return not beside.isdisjoint(JOINED | NUMBER_WORDS)
 
 
 def _unsure(opinion: Opinion, entry: ExitEntry, manifest: Manifest) -> list[str]:

@@ -20,15 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeagent.grammar.automaton import Automaton, Parse
-from edgeagent.grammar.spoken import MOST_WORDS
+from edgeagent.grammar.spoken import MOST_WORDS, spell_out
 from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
-from edgeagent.understand.evidence import GUARDED, Verdict, weigh
+from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
+from edgeagent.understand.head import Head
 from edgeagent.understand.model.gazetteer import Gazetteer
 from edgeagent.understand.model.model import CommandModel, Opinion
 from edgeagent.understand.model.values import Values
 from edgeagent.understand.nearest import nearest
 from edgeagent.understand.repair import has_correction, is_taken_back, repairs
-from edgeagent.understand.text import UNREADABLE
+from edgeagent.understand.taught import PREFIX, Taught, intent_of
+from edgeagent.understand.text import UNREADABLE, typed
 
 NEAR_NUMBERS = frozenset(
     f"{stem}{end}" for stem in ("thir", "four", "fif", "six", "seven", "eigh", "nine") for end in ("teen", "ty")
@@ -51,6 +53,7 @@ class Tolerance:
     gazetteer: Gazetteer
     values: Values
     possible: NDArray[np.bool_]
+    head: Head | None = None
 
     def opinions(self, words: Sequence[str]) -> Iterator[Opinion]:
         """Yield what each exit takes the words for, of what can be meant in this house."""
@@ -60,11 +63,25 @@ class Tolerance:
 class Interpreter:
     """Understands transcripts by one grammar and, where there is one, a command model."""
 
-    def __init__(self, automaton: Automaton, *, unsure_below: float, tolerance: Tolerance | None = None) -> None:
+    def __init__(
+        self,
+        automaton: Automaton,
+        *,
+        unsure_below: float,
+        tolerance: Tolerance | None = None,
+        taught: Taught | None = None,
+    ) -> None:
         """Keep the parts. `unsure_below` is the least confidence of a transcript."""
+        self._taught = taught or Taught()
         self.automaton = automaton
         self._unsure_below = unsure_below
         self.tolerance = tolerance
+
+    def lesson_of(self, transcript: Transcript) -> int | None:
+        """Return the number of the taught lesson that a sentence is, counted from 0; None if it is none."""
+        found = self._understood(transcript, tuple(word.text for word in transcript.words))
+        is_lesson = isinstance(found, Command) and self._taught.means(found.intent) is not None
+        return int(found.intent.removeprefix(PREFIX)) if isinstance(found, Command) and is_lesson else None
 
     def interpret(self, transcript: Transcript) -> Interpretation:
         """Return what the transcript asks for, or why nothing is done."""
@@ -80,7 +97,7 @@ class Interpreter:
         if transcript.confidence < self._unsure_below:
             detail = f"the sound bears it out by {transcript.confidence:.2f}, {self._unsure_below:.2f} is needed"
             return Rejection(uid, "not-speech-we-know", text, detail)
-        found = self._understood(transcript, words)
+        found = self._translated(self._understood(transcript, words), transcript)
         return _careful(found, transcript) if isinstance(found, Command) else found
 
     def _understood(self, transcript: Transcript, words: Sequence[str]) -> Interpretation:
@@ -101,12 +118,27 @@ class Interpreter:
             return self._corrected(transcript, words, self.tolerance, why)
         return self._tolerant(transcript, words, self.tolerance, why)
 
+    def _translated(self, found: Interpretation, transcript: Transcript) -> Interpretation:
+        """Put what was taught into the words that it means."""
+        means = self._taught.means(found.intent) if isinstance(found, Command) else None
+        if means is None or not isinstance(found, Command):
+            return found
+        why = (*found.why, f'it was taught that this means "{means}"')
+        inner = self._understood(replace(transcript, words=typed("", means).words), spell_out(means))
+        if not isinstance(inner, Command) or self._taught.means(inner.intent) is not None:
+            detail = f'"{means}", which it means, is not understood'
+            return Rejection(transcript.utterance, "not-able", transcript.text, detail, why)
+        sure = min(found.confidence, inner.confidence)
+        is_dear = found.exit > 0 and inner.intent in GUARDED
+        doubt = found.doubt or inner.doubt or (f'it is only like what was taught for "{means}"' if is_dear else "")
+        return replace(inner, text=transcript.text, confidence=sure, exit=found.exit, doubt=doubt, why=why)
+
     def _corrected(
         self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, why: list[str]
     ) -> Interpretation:
         """Take what the model understands without a doubt when what was corrected is left out."""
         for repair in repairs(words):
-            if not repair.is_correction:
+            if not repair.is_correction or speaks_against(words) is not None:
                 continue
             for opinion in tolerance.opinions(repair.words):
                 verdict = weigh(opinion, repair.words, tolerance.values, tolerance.model.manifest)
@@ -121,6 +153,8 @@ class Interpreter:
         opinion: Opinion | None = None
         verdict = Verdict((), "", ())
         for opinion in tolerance.opinions(words):
+            if (lesson := self._lesson(transcript, words, opinion, tolerance.head, why)) is not None:
+                return lesson
             verdict = weigh(opinion, words, tolerance.values, tolerance.model.manifest)
             why.append(_told(opinion, verdict))
             if not verdict.refusal and not verdict.doubts:
@@ -136,6 +170,19 @@ class Interpreter:
             "no-such-device" if verdict.reason == "no-such-device" and _is_sure(opinion) else "not-a-command"
         )
         return Rejection(transcript.utterance, reason, transcript.text, verdict.refusal, tuple(why))
+
+    def _lesson(
+        self, transcript: Transcript, words: Sequence[str], opinion: Opinion, head: Head | None, why: list[str]
+    ) -> Command | None:
+        """Return the lesson that a sentence is like, where the model itself does not take it for a command."""
+        guess = head.guess(opinion.features) if head is not None and opinion.exit == 1 else None
+        is_ours = opinion.label.intent is not None and opinion.chance >= EVEN
+        if guess is None or is_ours or speaks_against(words) is not None:
+            return None
+        why.append(f"exit 1: like lesson {guess.lesson + 1}, by {guess.score:.2f}, {guess.needed:.2f} is needed")
+        doubt = "" if guess.is_sure else why[-1]
+        uid, chance = transcript.utterance, min(1.0, max(0.0, guess.score))
+        return Command(uid, intent_of(guess.lesson), (), transcript.text, 1, chance, doubt, tuple(why))
 
     def _near(
         self, transcript: Transcript, words: Sequence[str], opinion: Opinion | None, why: list[str]

@@ -12,13 +12,14 @@ import pytest
 from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
 from brokers import settings as broker_settings
 
-from edgeagent.agent import Agent, Parts, opened
+from edgeagent.agent import TAUGHT, Agent, Parts, opened
 from edgeagent.bus import Bus, connect
-from edgeagent.messages import Answer, Device, Message, Outcome, Rejection, Step
+from edgeagent.messages import Answer, Device, Message, Outcome, Question, Rejection, Step
 from edgeagent.reports import Reports
 from edgeagent.settings import ActingSettings, AgentSettings, DeviceSettings
 from edgeagent.simulate.house import House, small_house
 from edgeagent.simulate.live import live
+from edgeagent.understand.taught import add_lessons, take_back
 
 pytestmark = pytest.mark.skipif(
     not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
@@ -213,3 +214,35 @@ def test_garbage_on_the_discovery_topics_changes_nothing(tmp_path: Path) -> None
 
 def _device(here: World, name: str) -> Device:
     return next(device for device in here.agent.devices.all_devices() if device.name == name)
+
+
+def test_what_an_owner_teaches_works_a_moment_later_and_can_be_taken_back(tmp_path: Path) -> None:
+    async def journey() -> None:
+        async with world(tmp_path) as here:
+            await here.agent.obey_text("let the show begin")
+            assert here.house.state("kitchen_light")["POWER"] == "OFF"
+            lesson = f'teach: [{{say: ["let the show begin"], means: "{LIGHT_ON}"}}]'
+            await asyncio.to_thread(add_lessons, tmp_path / TAUGHT, lesson, "lesson")
+            await eventually(
+                lambda: here.agent.interpreter.automaton.parse(["let", "the", "show", "begin"]), within_s=15
+            )
+            await here.agent.obey_text("let the show begin")
+            assert here.house.state("kitchen_light")["POWER"] == "ON"
+            await asyncio.to_thread(take_back, tmp_path / TAUGHT)
+            await eventually(
+                lambda: not here.agent.interpreter.automaton.parse(["let", "the", "show", "begin"]), within_s=15
+            )
+
+    run(journey(), 60)
+
+
+def test_what_is_unsure_is_asked_about_and_done_after_a_yes(tmp_path: Path) -> None:
+    async def journey() -> None:
+        async with world(tmp_path) as here:
+            await here.agent.obey_text("turn on the kitchn light")
+            assert here.house.state("kitchen_light")["POWER"] == "OFF"
+            assert here.of(Question)
+            await here.agent.obey_text("yes")
+            assert here.house.state("kitchen_light")["POWER"] == "ON"
+
+    run(journey(), 60)

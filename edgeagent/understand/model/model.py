@@ -1,5 +1,6 @@
 """The command model: a bundle and a runtime to what a sentence is taken for, exit by exit."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +48,7 @@ class CommandModel:
         self._tagging = Tagging(self.manifest.tags, [label.tags for label in self.manifest.labels])
         self._commands = np.array([label.intent is not None for label in self.manifest.labels])
         self._prototypes, self._classes = prototypes_of(bundle)
+        self._bundle = bundle
 
     def opinions(
         self, words: Sequence[str], marks: Marks, possible: NDArray[np.bool_] | None = None
@@ -61,6 +63,19 @@ class CommandModel:
             yield self._opinion(number, entry, offer, features, possible)
             if offer.hidden is not None and number < len(self.manifest.exits):
                 offer = self._segments.later(number, offer.hidden)
+
+    @property
+    def golden_texts(self) -> list[str]:
+        """Return the sentences of the self-test; none where the model has no self-test."""
+        if self.manifest.golden is None:
+            return []
+        return [str(one["text"]) for one in json.loads(self._bundle.read(self.manifest.golden))["sentences"]]
+
+    @property
+    def background(self) -> Floats:
+        """Return features of all that the model was taught, [prototypes, width], each of length 1."""
+        width = 1 if self._prototypes is None else self._prototypes.shape[1]
+        return np.zeros((0, width), np.float32) if self._prototypes is None else self._prototypes
 
     def possible_labels(self, intents: Collection[str]) -> NDArray[np.bool_]:
         """Return which labels can be meant where only these intents have a sentence; no command always can."""

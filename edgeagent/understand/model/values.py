@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeagent.grammar.spoken import Phrase, parse_duration, parse_number
-from edgeagent.grammar.spoken_numbers import NUMBER_WORDS
 from edgeagent.messages import Value
 from edgeagent.understand.nearest import likeness
+from edgeagent.understand.wordlists import words_in
 
 LIKE_ENOUGH = 0.72
 CLEARER_BY = 0.08
 """A name that was said nearly right must be this much more alike than any other."""
-_OF_NUMBERS = NUMBER_WORDS | {"a", "an", "and", "half", "quarter", "quarters", "minus"}
+JOINED = frozenset({"oh", "point", "hundred", "thousand"})
+"""A number does not begin with these: where one stands before it, the number is longer than what was understood."""
+_UNITS = words_in("percent degrees degree celsius fahrenheit bar bars rpm at to")
 _NO_NAME = frozenset(["the", "my", "that", "this", "our", "those", "these", "a", "an"])
 
 
@@ -50,7 +52,7 @@ class Values:
             return Reading(parse_duration(words))
         if slot not in self._ranges:
             return Reading(None, f'"{text}" is no {slot}')
-        number = parse_number([word for word in words if word in _OF_NUMBERS] or words)
+        number = parse_number([word for word in words if word not in _UNITS]) if words[0] not in JOINED else None
         if number is None:
             return Reading(None, f'"{text}" is no number')
         least, most = self._ranges[slot]
