@@ -75,6 +75,7 @@ _NOON = 12
 _DIGITS = SMALL[:10]
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 _DOUBTFUL = re.compile(
     r"""(?P<thousands>(?<!\d)\d{1,3}(?:,\d{3})+(?!\d)) | \d\s*[,;/\u2010-\u2015-]\s*\d
     |[\u2010-\u2015]\s*\d | (?<![\w)])-\s+\d""",
@@ -84,6 +85,8 @@ _DOUBTFUL = re.compile(
 
 def is_readable(text: str) -> bool:
     """Tell whether `spell_out` loses nothing that may matter: other scripts, pictures, figures joined by signs."""
+    if _CONTROL.search(text):
+        return False
     for letter in set(_FOREIGN.findall(text.lower())):
         if unicodedata.category(letter)[0] in "LNS" and not _plain(letter).strip():
             return False

@@ -189,7 +189,7 @@ class Interpreter:
     ) -> Interpretation | None:
         """Return what a sentence one word away asks for, unless the model is sure that this is no command."""
         found = [one for one in nearest(self.automaton, words) if one.parse.intent not in _ANSWERS]
-        is_refused = opinion is not None and opinion.label.intent is None and opinion.command_chance < EVEN
+        is_refused = opinion is not None and opinion.label.intent is None and opinion.chance >= EVEN
         if not found or is_refused:
             return None
         best = found[0]

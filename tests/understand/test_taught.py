@@ -143,9 +143,7 @@ def test_teaching_tells_what_was_learned_and_undo_takes_it_back(tmp_path: Path) 
 def test_a_lesson_that_takes_an_everyday_sentence_over_is_refused(tmp_path: Path) -> None:
     settings, file = tmp_path / "s.toml", tmp_path / "lessons.yaml"
     settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n')
-    file.write_text(
-        'teach: [{say: ["[please] (cancel|stop|pause|resume) the timer", "help"], means: "lock the doors"}]'
-    )
+    file.write_text('teach: [{say: ["[please] (cancel|stop) the timer", "help"], means: "lock the doors"}]')
     with pytest.raises(SettingsError, match="understood already"):
         CliRunner().invoke(app, ["teach", str(file), "--settings", str(settings)], catch_exceptions=False)
     assert load_taught(tmp_path / "state" / "taught") == Taught()
