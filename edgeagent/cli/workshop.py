@@ -106,6 +106,19 @@ def evaluate_scope(
     _show(scope(_model(model), file), is_json=json, tables=())
 
 
+@evaluate_app.command("understanding")
+def evaluate_understanding(
+    folder: Annotated[Path, typer.Argument(help="JSON lines: text, place, expect, intent, slots.")],
+    model: Model = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Judge sentences in a home and a plant: obeyed, asked about, refused, and what is done."""
+    from edgeagent.evaluate.understanding import understanding
+
+    _show(understanding(_model(model), folder), is_json=json, tables=("rows",))
+
+
 @bench_app.command("text")
 def bench_text(
     model: Model = None,

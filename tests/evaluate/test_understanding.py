@@ -15,9 +15,9 @@ from edgeagent.evaluate.perturb import doubled, filler, lost, perturbations, pol
 from edgeagent.evaluate.scope import scope
 from edgeagent.evaluate.scores import auroc, calibration_error, slot_scores
 from edgeagent.evaluate.text import evaluate_text
-from edgeagent.settings import UnderstandingSettings
+from edgeagent.evaluate.understanding import understanding
 from edgeagent.understand.model.decode import Span
-from edgeagent.understanding import built_in_model, load_model
+from edgeagent.understanding import built_in_model
 
 RANDOM = random.Random(4)  # noqa: S311 - samples, not secrets
 HELD_OUT = Path(__file__).parents[1] / "data" / "held_out"
@@ -134,12 +134,41 @@ def test_scores_of_known_answers() -> None:
     assert slot_scores([([], [])]) == 1.0
 
 
-def test_the_held_out_sentences_are_judged_and_none_that_is_no_command_is_obeyed_often() -> None:
-    judges = {
-        "home": Judge("home", load_model(UnderstandingSettings())),
-        "plant": Judge("plant", load_model(UnderstandingSettings())),
-    }
-    rows = [json.loads(line) for line in (HELD_OUT / "not_commands.jsonl").read_text().splitlines()]
-    obeyed = [row["text"] for row in rows if judges[row["place"]](row["text"]).kind == "obeyed"]
-    assert len(rows) >= 300
-    assert len(obeyed) <= 0.02 * len(rows), obeyed
+def test_the_held_out_sentences_are_done_right_or_asked_about_and_hardly_ever_wrong() -> None:
+    found = figures("evaluate", "understanding", HELD_OUT)
+    rows = found["rows"]
+    assert isinstance(rows, list)
+
+    def total(name: str, expect: str) -> int:
+        return sum(row[name] for row in rows if row["expect"] == expect)
+
+    assert total("n", "refuse") >= 300
+    assert total("wrong", "refuse") <= 0.01 * total("n", "refuse")
+    assert total("n", "act") >= 600
+    assert total("right", "act") + total("asked-right", "act") >= 0.7 * total("n", "act")
+    assert total("wrong", "act") <= 0.01 * total("n", "act")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "rows.jsonl:1: not JSON"),
+        ('{"text": "x", "place": "boat", "expect": "act"}', "rows.jsonl:1: expected text, place"),
+        ('{"text": "x", "place": "home", "expect": "act"}', "rows.jsonl:1: expected an intent"),
+    ],
+)
+def test_a_sentence_without_what_is_expected_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(line)
+    with pytest.raises(SettingsError, match=message):
+        understanding(None, tmp_path)
+
+
+def test_a_folder_without_sentences_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"holds no \.jsonl file"):
+        understanding(None, tmp_path)
+
+
+def test_speed_is_told_beside_hassil() -> None:
+    rows = figures("bench", "text", "-n", "10")["rows"]
+    assert isinstance(rows, list)
+    assert {row["sentences"] for row in rows} == {"grammar", "filler", "paraphrased", "no command"}
