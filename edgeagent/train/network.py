@@ -189,7 +189,8 @@ def loss_of(
     last = offers[-1]
     for number, offer in enumerate(offers):
         total = total + functional.cross_entropy(offer.labels, labels, label_smoothing=smoothing)
-        total = total + functional.cross_entropy(offer.tags, tags, ignore_index=-100)
+        lost = functional.cross_entropy(offer.tags, tags, ignore_index=-100, reduction="sum")
+        total = total + lost / (tags >= 0).sum().clamp(min=1)  # of a set without tags there is none
         if number < len(offers) - 1 and distil:
             wanted = functional.softmax(last.labels.detach(), 1)
             total = total + distil * functional.kl_div(

@@ -1,0 +1,120 @@
+"""A model is made from a recipe, goes on after a kill, and says where a recipe or a data set is wrong."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgeagent.errors import SettingsError
+from edgeagent.evaluate.text import evaluate_text
+from edgeagent.train.recipe import fingerprint, load_recipe
+from edgeagent.understand.model.bundle import open_bundle
+
+RECIPES = Path(__file__).parents[2] / "models" / "recipes"
+HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "onnx"))
+needs_torch = pytest.mark.skipif(
+    not HAS_TORCH and "EDGEAGENT_CI" not in os.environ, reason="PyTorch is not installed: make train-setup"
+)
+TINY = """
+name: tiny
+sources:
+  - {file: train.jsonl, use: train}
+  - {file: valid.jsonl, use: valid}
+building: {vocabulary: corpus, table: 16, width: 16, hidden: 32, exits: [1, 2]}
+learning: {epochs: %d, batch: 16, noise: 0.2}
+"""
+
+
+def data(folder: Path) -> None:
+    rows = [
+        {"tokens": ["turn", "on", "the", place, "lamp"], "tags": ["O", "O", "O", "B-place", "O"], "intent": "on"}
+        for place in ("red", "blue", "green", "old", "new", "big", "small", "left")
+    ]
+    rows += [{"tokens": ["put", "out", *row["tokens"][2:]], "tags": row["tags"], "intent": "off"} for row in rows]
+    rows += [{"text": f"what a {word} day it is", "intent": "oos"} for word in ("nice", "bad", "hot", "cold")]
+    text = "\n".join(json.dumps(row) for row in rows * 6)
+    (folder / "train.jsonl").write_text(text)
+    (folder / "valid.jsonl").write_text(text)
+
+
+def train(folder: Path, epochs: int) -> subprocess.Popen[str]:
+    (folder / "tiny.yaml").write_text(TINY % epochs)
+    return subprocess.Popen(
+        [sys.executable, "-m", "edgeagent", "train", str(folder / "tiny.yaml"), "--sources", str(folder), "--out",
+         str(folder / "model"), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_recipe_becomes_a_bundle_that_knows_what_it_was_taught(tmp_path: Path) -> None:
+    data(tmp_path)
+    program = train(tmp_path, 12)
+    out, log = program.communicate()
+    assert program.returncode == 0, log
+    assert json.loads(out.splitlines()[-1])["exits"][1]["accuracy"] > 0.95
+    bundle = open_bundle(tmp_path / "model")
+    assert [label.intent for label in bundle.labels] == ["off", "on", None]
+    for runtime in ("onnx", "litert"):
+        found, _ = evaluate_text(tmp_path / "model", tmp_path / "valid.jsonl", runtime)
+        assert found["intent_accuracy"] > 0.95
+        assert found["slot_f1"] > 0.9
+    assert (tmp_path / "model" / "report" / "training.json").is_file()
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_training_that_is_killed_goes_on_after_the_last_whole_epoch(tmp_path: Path) -> None:
+    data(tmp_path)
+    program = train(tmp_path, 400)
+    assert program.stderr is not None
+    for line in program.stderr:
+        if line.startswith("epoch 3:"):
+            break
+    program.send_signal(signal.SIGKILL)
+    program.communicate()
+    assert (tmp_path / ".model.training" / "checkpoint.pt").is_file()
+    assert not (tmp_path / "model").exists()
+    again = train(tmp_path, 400)
+    assert again.stderr is not None
+    first = next(line for line in again.stderr if line.startswith("epoch "))
+    again.kill()
+    again.communicate()
+    assert int(first.split()[1].rstrip(":")) > 3
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: x\nepochs: 3", "epochs: Extra inputs"),
+        ("name: X y", "name: String should match"),
+        ("name: x\nlearning: {rate: -1}", "learning.rate: Input should be greater than 0"),
+        ("name: x\nlearning: {epoch: 1}", "learning.epoch: Extra inputs"),
+        ("name: x\nsources: [{fil: y}]", "sources.0"),
+        ("[]", "the document"),
+        ("name: {", "recipe.yaml"),
+    ],
+)
+def test_a_typo_in_a_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=message):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_a_recipe_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
+def test_the_recipes_that_ship_can_be_read_and_differ() -> None:
+    recipes = [load_recipe(path) for path in sorted(RECIPES.glob("*.yaml"))]
+    assert {"command-en", "hwu64", "clinc150", "snips"} <= {recipe.name for recipe in recipes}
+    assert len({fingerprint(recipe) for recipe in recipes}) == len(recipes)
