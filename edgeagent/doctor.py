@@ -11,7 +11,10 @@ from typing import Literal
 
 from edgeagent.errors import EdgeAgentError
 from edgeagent.hear import microphone
-from edgeagent.settings import AgentSettings
+from edgeagent.settings import AgentSettings, UnderstandingSettings
+from edgeagent.understand.model.bundle import open_bundle
+from edgeagent.understand.model.self_test import disagreements
+from edgeagent.understanding import model_folder, segments_of
 
 LEAST_FREE_BYTES = 64 << 20
 """State, logs and a model update need room; below this, writes start to fail in the middle."""
@@ -40,6 +43,7 @@ async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[
         *_permissions(settings.device.state_dir),
         await _broker(reach_broker),
         _models(),
+        _command_model(settings.understanding),
         _clock(datetime.now(UTC)),
         _disk(settings.device.state_dir),
         _voice(settings),
@@ -83,6 +87,21 @@ def _models() -> Finding:
         found = f"the embedded recognizer lacks {', '.join(missing)}"
         return Finding("models", "failure", found, "pip install --force-reinstall pocketsphinx")
     return Finding("models", "ok", "the embedded recognizer's model is there")
+
+
+def _command_model(settings: UnderstandingSettings) -> Finding:
+    if settings.model == "off":
+        return Finding("understands", "ok", "none is wanted: [understanding] model is off")
+    try:
+        bundle = open_bundle(model_folder(settings))
+        count, different = disagreements(bundle, segments_of(bundle, settings.runtime))
+    except EdgeAgentError as error:
+        return Finding("understands", "failure", str(error), error.remedy)
+    name = f"{bundle.manifest.name} {bundle.manifest.version} in {settings.runtime}"
+    if different:
+        found = f"{name} decides {len(different)} of {count} golden sentences in another way: {different[0]!r}"
+        return Finding("understands", "failure", found, "Install the model again, or use the other runtime.")
+    return Finding("understands", "ok", f"{name} decides all {count} golden sentences as it should")
 
 
 def _clock(now: datetime) -> Finding:

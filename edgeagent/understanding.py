@@ -36,9 +36,13 @@ def load_model(settings: UnderstandingSettings) -> CommandModel | None:
     """
     if settings.model == "off":
         return None
-    folder = built_in_model() if settings.model == "built-in" else Path(settings.model).expanduser()
-    bundle = open_bundle(folder)
+    bundle = open_bundle(model_folder(settings))
     return CommandModel(bundle, segments_of(bundle, settings.runtime))
+
+
+def model_folder(settings: UnderstandingSettings) -> Path:
+    """Return the folder of the model that the settings name. Raise ModelError if the one that ships is not there."""
+    return built_in_model() if settings.model == "built-in" else Path(settings.model).expanduser()
 
 
 def built_in_model() -> Path:

@@ -11,7 +11,7 @@ import pytest
 from edgeagent import doctor
 from edgeagent.doctor import Finding, examine
 from edgeagent.errors import BusError
-from edgeagent.settings import AgentSettings, AnswerSettings, DeviceSettings, MicrophoneSettings
+from edgeagent.settings import AgentSettings, AnswerSettings, DeviceSettings, MicrophoneSettings, UnderstandingSettings
 
 
 def settings(state: Path, microphone: str = "no such card") -> AgentSettings:
@@ -35,7 +35,16 @@ def found(state: Path) -> dict[str, Finding]:
 
 
 def test_everything_that_is_needed_is_looked_at(tmp_path: Path) -> None:
-    assert set(found(tmp_path)) == {"microphone", "permissions", "broker", "models", "clock", "disk", "voice"}
+    subjects = {"microphone", "permissions", "broker", "models", "understands", "clock", "disk", "voice"}
+    assert set(found(tmp_path)) == subjects
+
+
+def test_a_command_model_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
+    wanted = settings(tmp_path).model_copy(update={"understanding": UnderstandingSettings(model=str(tmp_path))})
+    findings = asyncio.run(examine(wanted, unreachable))
+    one = next(one for one in findings if one.subject == "understands")
+    assert one.verdict == "failure"
+    assert one.remedy
 
 
 def test_what_is_not_well_says_what_to_type(tmp_path: Path) -> None:
