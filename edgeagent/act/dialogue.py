@@ -1,7 +1,8 @@
 """What was asked and is still open: confirmations and "which one?", with an expiry. Pure; time comes in.
 
 The rules:
-1. a guarded plan becomes a question; only a plain confirmation within the time carries it out, and only once;
+1. a guarded plan, and what was understood with a doubt, becomes a question; only a plain confirmation within the time
+   carries it out, and only once;
 2. "which one?" is answered by an area or a name that was offered; what comes of it may have to be confirmed in turn,
    or be asked about again; an answer that was not offered leaves the question open, for no longer than before;
 3. any other command, "never mind", and words that we do not know drop the open question: nothing is done for it;
@@ -11,7 +12,7 @@ The rules:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from edgeagent.act.plan import Plan, Planned
+from edgeagent.act.plan import Plan, Planned, TimerOrder
 from edgeagent.act.safety import worst
 from edgeagent.act.targets import called, is_offered, narrowed
 from edgeagent.messages import Action, Answer, Command, Question, Rejection
@@ -36,7 +37,7 @@ _VERBS = {
 class _Pending:
     question: Question
     command: Command
-    actions: tuple[Action, ...]
+    planned: Plan | TimerOrder | None
     expires_s: float
 
 
@@ -73,8 +74,13 @@ class Dialogue:
     def _confirmed(self, command: Command, pending: _Pending | None) -> Planned:
         if pending is None or pending.question.kind != "confirm":
             return Rejection(command.utterance, "nothing-to-confirm", command.text, "no question is open")
-        actions = tuple(replace(action, utterance=command.utterance) for action in pending.actions)
-        return Plan(replace(pending.command, utterance=command.utterance), actions)
+        meant = replace(pending.command, utterance=command.utterance)
+        match pending.planned:
+            case Plan(actions=actions):
+                return Plan(meant, tuple(replace(action, utterance=command.utterance) for action in actions))
+            case TimerOrder():
+                return TimerOrder(meant)
+        return Rejection(command.utterance, "nothing-to-confirm", command.text, "no question is open")
 
     def _chosen(self, command: Command, pending: _Pending | None, plan: Planner) -> Planned:
         answer = next((slot for slot in command.slots if slot.name in {"area", "name"}), None)
@@ -83,26 +89,32 @@ class Dialogue:
         if not is_offered(answer, pending.question, pending.command):
             self._pending = pending
             return Rejection(command.utterance, "no-such-device", command.text, pending.question.prompt.rstrip("?"))
-        narrower = replace(narrowed(pending.command, answer), utterance=command.utterance)
+        narrower = replace(narrowed(pending.command, answer), utterance=command.utterance, doubt="")
         return self._guarded(narrower, plan(narrower))
 
     def _guarded(self, command: Command, planned: Planned) -> Planned:
         if isinstance(planned, Question):
-            return self._ask(planned, command, ())
+            return self._ask(planned, command, None)
+        if isinstance(planned, TimerOrder) and command.doubt:
+            prompt = f"Shall I {command.intent.replace('_', ' the ')}? Say yes or no."
+            return self._ask(_yes_or_no(command, prompt), command, planned)
         if not isinstance(planned, Plan):
-            return planned
+            return planned  # a question is answered also where it was not quite sure: that does no harm
         risk = worst(planned.actions, self._settings)
         if risk == "never":
             return Rejection(planned.command.utterance, "not-by-voice", command.text, "its owner has ruled that out")
         if risk == "free" and not command.doubt:
             return planned
         prompt = f"Shall I {_in_words(planned.actions)}? Say yes or no."
-        question = Question(planned.command.utterance, "confirm", prompt, ("yes", "no"))
-        return self._ask(question, planned.command, planned.actions)
+        return self._ask(_yes_or_no(planned.command, prompt), planned.command, planned)
 
-    def _ask(self, question: Question, command: Command, actions: tuple[Action, ...]) -> Question:
-        self._pending = _Pending(question, command, actions, self._clock() + self._settings.confirm_within_s)
+    def _ask(self, question: Question, command: Command, planned: Plan | TimerOrder | None) -> Question:
+        self._pending = _Pending(question, command, planned, self._clock() + self._settings.confirm_within_s)
         return question
+
+
+def _yes_or_no(command: Command, prompt: str) -> Question:
+    return Question(command.utterance, "confirm", prompt, ("yes", "no"))
 
 
 def _in_words(actions: tuple[Action, ...]) -> str:

@@ -66,8 +66,10 @@ class Judge:
                 return Outcome("asked" if found.doubt else "obeyed", meaning, found, is_guarded)
             case Question():
                 return Outcome("asked", None, found)
-            case TimerOrder() | Answer():
+            case TimerOrder():
                 return Outcome("asked" if found.doubt else "obeyed", self._told(found), found)
+            case Answer():
+                return Outcome("obeyed", self._told(found), found)
             case Rejection() if found.intent in {"get_state", "get_value", "adjust_brightness", "adjust_volume"}:
                 # Nobody has told anything in this house: the question was understood all the same.
                 return Outcome("asked" if found.doubt else "obeyed", self._told(found), found)

@@ -5,7 +5,7 @@ from homes import Talk, announce, asked, command, deliver, everything, known, or
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeagent.act.plan import Plan, Planned
+from edgeagent.act.plan import Plan, Planned, TimerOrder
 from edgeagent.act.safety import risk_of
 from edgeagent.messages import Command, Question, Rejection, Slot
 from edgeagent.settings import ActingSettings
@@ -233,3 +233,28 @@ def test_what_was_typed_and_cannot_be_read_drops_the_question(between: str) -> N
     assert isinstance(heard, Rejection)
     talk.dialogue.misunderstood(heard)
     assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_what_was_understood_with_a_doubt_is_asked_about_whatever_its_risk() -> None:
+    talk = Talk(everything())
+    unsure = replace(command("turn_on", "kill the kettle", name="kettle"), doubt="it may mean another thing")
+    question = talk.obey(unsure)
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I switch on the Kettle in the Kitchen? Say yes or no."
+    assert orders(talk.say("yes")) == [("Kettle", "power", "on")]
+    talk.obey(unsure)
+    assert told(talk.say("no")) == "All right."
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_a_timer_that_was_understood_with_a_doubt_is_asked_about_too() -> None:
+    talk = Talk(everything())
+    question = talk.obey(replace(command("cancel_timer", "drop it"), doubt="it may mean another thing"))
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I cancel the timer? Say yes or no."
+    assert isinstance(talk.say("yes"), TimerOrder)
+
+
+def test_a_question_is_answered_in_spite_of_a_doubt() -> None:
+    talk = Talk(everything())
+    assert told(talk.obey(replace(command("get_time", "time"), doubt="it may mean another thing"))) == "It is 12:05."
