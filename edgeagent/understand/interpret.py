@@ -161,11 +161,12 @@ class Interpreter:
                 return _command(transcript, opinion, verdict, why)
             if opinion.label.intent is None and opinion.chance >= tolerance.model.manifest.exits[0].sure["guarded"]:
                 break  # surely no command: deeper exits would only say so again
+        offered = None if opinion is None or verdict.refusal else _command(transcript, opinion, verdict, why)
         near = self._near(transcript, words, opinion, why)
-        if near is not None:
+        if near is not None and (offered is None or offered.intent == near.intent):
             return near
-        if opinion is not None and not verdict.refusal:
-            return _command(transcript, opinion, verdict, why)
+        if offered is not None:
+            return offered
         reason: RejectionReason = (
             "no-such-device" if verdict.reason == "no-such-device" and _is_sure(opinion) else "not-a-command"
         )
@@ -186,7 +187,7 @@ class Interpreter:
 
     def _near(
         self, transcript: Transcript, words: Sequence[str], opinion: Opinion | None, why: list[str]
-    ) -> Interpretation | None:
+    ) -> Command | None:
         """Return what a sentence one word away asks for, unless the model is sure that this is no command."""
         found = [one for one in nearest(self.automaton, words) if one.parse.intent not in _ANSWERS]
         is_refused = opinion is not None and opinion.label.intent is None and opinion.chance >= EVEN
