@@ -78,6 +78,15 @@ _OPPOSITE = {
     "direction=up": "down dimmer quieter darker decrease lower reduce less softer",
     "direction=down": "up brighter louder increase raise more",
 }
+_STRANGERS = {
+    "neg_told": "something that is told",
+    "neg_denied": "something that is not to be done",
+    "neg_supposed": "a supposition",
+    "neg_asked": "a question about doing it",
+    "neg_quoted": "a quotation",
+    "neg_more": "talk about it",
+    "neg_metaphor": "another use of these words",
+}
 _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 
 
@@ -95,7 +104,7 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     """Return whether a sentence can be obeyed as the opinion takes it."""
     label = opinion.label
     if label.intent is None:
-        return Verdict((), f"it is taken for {label.name.replace('_', ' ')}, {opinion.chance:.0%} sure", ())
+        return Verdict((), f"it sounds like {_stranger(label.name)}, {opinion.chance:.0%} sure", ())
     entry = manifest.exits[opinion.exit - 1]
     said = tuple(words)
     slots, doubts, refusal = _slots(opinion, said, values)
@@ -195,6 +204,12 @@ def _sides(label: LabelEntry, said: Phrase, opinion: Opinion) -> list[str]:
     if opposite and not (key in _SAYS and words & (_SAYS[key] - {"put", "need", "want", "give"})):
         doubts.append(f"{_listed(sorted(opposite))} is the opposite of it")
     return doubts
+
+
+def _stranger(name: str) -> str:
+    """Return what a label that is no command stands for, in words."""
+    *_, last = name.split(" ")
+    return _STRANGERS.get(last, f"talk of something else ({last.replace('_', ' ')})")
 
 
 def _listed(words: Sequence[str]) -> str:
