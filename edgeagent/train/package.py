@@ -31,6 +31,7 @@ from edgeagent.understand.model.segments import RawOffer
 
 CALIBRATION_SENTENCES = 400
 PROTOTYPES_OF_A_LABEL = 6
+FLOATS = "float"
 ALWAYS_THERE = 0.97
 """A slot that so many sentences of a label have is one that it needs."""
 SEEN_OFTEN = 3
@@ -67,6 +68,7 @@ def package(
             _write_golden(draft, corpus, knowledge.lists, folder)
         _write(draft, folder)
         open_bundle(folder)
+        _write_floats(draft, weights, network, folder)
         if out.exists():
             kept = [path for path in out.iterdir() if path.suffix in {".md", ".png", ".pt"} or path.name == "report"]
             for path in kept:
@@ -99,6 +101,15 @@ def _write_segments(network: CommandNetwork, weights: Weights, train: Encoded, f
         (folder / f"segment{number}.onnx").write_bytes(quantise(graph, feeds, scratch).SerializeToString())
         if number < len(network.shape.exits):
             feeds = [{"hidden": hidden} for hidden in left_over(graph, feeds)]
+
+
+def _write_floats(draft: Mapping[str, Any], weights: Weights, network: CommandNetwork, folder: Path) -> None:
+    """Write the same bundle in floats beside it, to compare with; nobody ships it."""
+    exact = folder / FLOATS
+    shutil.copytree(folder, exact)
+    for number, graph in enumerate(graphs(weights, network.shape), start=1):
+        (exact / f"segment{number}.onnx").write_bytes(graph.SerializeToString())
+    _write({**draft, "files": _hashes(exact)}, exact)
 
 
 def _manifest(

@@ -66,6 +66,7 @@ def test_a_recipe_becomes_a_bundle_that_knows_what_it_was_taught(tmp_path: Path)
         found, _ = evaluate_text(tmp_path / "model", tmp_path / "valid.jsonl", runtime)
         assert found["intent_accuracy"] > 0.95
         assert found["slot_f1"] > 0.9
+        assert abs(found["intent_accuracy"] - found["float"]["intent_accuracy"]) < 0.02
     assert (tmp_path / "model" / "report" / "training.json").is_file()
 
 
