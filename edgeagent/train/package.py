@@ -25,7 +25,7 @@ from edgeagent.train.noise import AROUND, FILLERS, POLITE_AFTER, POLITE_BEFORE
 from edgeagent.train.tflite import tflite_graphs
 from edgeagent.understand.model.bundle import MANIFEST, VERSION, Bundle, Manifest, open_bundle
 from edgeagent.understand.model.gazetteer import FEATURES, Gazetteer
-from edgeagent.understand.model.model import CommandModel, likeness_of, prototypes_of
+from edgeagent.understand.model.model import CommandModel, by_label, likeness_of, prototypes_of
 from edgeagent.understand.model.onnx_segments import OnnxSegments
 from edgeagent.understand.model.segments import RawOffer
 
@@ -234,10 +234,10 @@ def _centres(features: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 
 
 def _least_likeness(bundle: Bundle, valid: Encoded, offered: Sequence[Sequence[RawOffer]]) -> float:
-    prototypes, classes = prototypes_of(bundle)
+    of_label = by_label(*prototypes_of(bundle), len(bundle.manifest.labels))
     commands = [label.intent is not None for label in bundle.manifest.labels]
     scores = [
-        likeness_of(prototypes, classes, offer[0].features, int(label))
+        likeness_of(of_label[label], offer[0].features)
         for offer, label in zip(offered, valid.labels, strict=True)
         if label >= 0 and commands[label] and int(offer[0].labels.argmax()) == label
     ]

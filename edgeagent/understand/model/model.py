@@ -47,7 +47,8 @@ class CommandModel:
         self._pieces = WordPieces(bundle.read(self.manifest.vocabulary).decode("utf-8").splitlines())
         self._tagging = Tagging(self.manifest.tags, [label.tags for label in self.manifest.labels])
         self._commands = np.array([label.intent is not None for label in self.manifest.labels])
-        self._prototypes, self._classes = prototypes_of(bundle)
+        self._prototypes, classes = prototypes_of(bundle)
+        self._of_label = by_label(self._prototypes, classes, len(self.manifest.labels))
         self._bundle = bundle
 
     def opinions(
@@ -109,21 +110,23 @@ class CommandModel:
         return (self.manifest.labels[second], float(others[second])) if others[second] > 0 else None
 
     def _likeness(self, features: Floats, label: int) -> float:
-        return likeness_of(self._prototypes, self._classes, features, label)
+        return likeness_of(self._of_label[label], features)
 
 
-def likeness_of(prototypes: Floats | None, classes: np.ndarray, features: Floats, label: int) -> float:
+def likeness_of(prototypes: Floats | None, features: Floats) -> float:
     """Return how near features are to the nearest prototype of a label, -1..1; 1 where a model has none."""
     if prototypes is None:
         return 1.0
-    own = prototypes[classes == label]
     length = float(np.linalg.norm(features))
-    if not len(own) or not length:
-        return -1.0
-    return float((own @ features).max() / length)
+    return float((prototypes @ features).max() / length) if len(prototypes) and length else -1.0
 
 
-def prototypes_of(bundle: Bundle) -> tuple[Floats | None, np.ndarray]:
+def by_label(prototypes: Floats | None, classes: NDArray[np.int64], count: int) -> list[Floats | None]:
+    """Return the prototypes of each label; None for all where a model has none."""
+    return [None if prototypes is None else prototypes[classes == label] for label in range(count)]
+
+
+def prototypes_of(bundle: Bundle) -> tuple[Floats | None, NDArray[np.int64]]:
     """Return the prototypes of a bundle, each of length 1, and the label of each."""
     scope = bundle.manifest.scope
     if scope.prototypes is None:
