@@ -1,10 +1,9 @@
 """A recipe to the sentences of its training and validation, as numbers."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from edgeagent.grammar import commands
 from edgeagent.grammar.commands import CommandSet
 from edgeagent.train.examples import OUTSIDE, Example, from_templates, read_jsonl
 from edgeagent.train.noise import disturbed
-from edgeagent.train.places import NameStock, load_names, random_place
+from edgeagent.train.places import load_names, random_place
 from edgeagent.train.recipe import Recipe, Source, Templates
 from edgeagent.understand.model.gazetteer import FEATURES, Marks
 from edgeagent.understand.model.labels import OUT_OF_SCOPE, Label, parse_label
@@ -173,17 +172,13 @@ def _from_places(
     valid: list[Example] = []
     for number in range(wanted.homes + wanted.plants):
         is_plant = number >= wanted.homes
-        lists = _place(stock, random_, is_plant=is_plant)
+        lists = random_place(stock, random_, is_plant=is_plant)
         train += from_templates(made, lists, wanted.per_intent, random_, wanted.counts)
         if number % 4 == 0:
             few = {start: min(count, 3) for start, count in wanted.counts.items()}
             valid += from_templates(kept, lists, 3, random_, few)
         report(f"place {number + 1} of {wanted.homes + wanted.plants}: {len(train)} sentences of templates")
     return train, valid
-
-
-def _place(stock: NameStock, random_: random.Random, *, is_plant: bool) -> Any:
-    return random_place(stock, random_, is_plant=is_plant)
 
 
 def _every(everything: CommandSet, nth: int) -> CommandSet:
@@ -195,8 +190,3 @@ def _every(everything: CommandSet, nth: int) -> CommandSet:
         if seen[template.intent] % nth == 0:
             kept.append(template)
     return CommandSet(tuple(kept), everything.lists, everything.rules)
-
-
-def known_words(examples: Sequence[Example]) -> frozenset[str]:
-    """Return every word of the sentences."""
-    return frozenset(word for one in examples for word in one.words)

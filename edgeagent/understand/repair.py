@@ -6,7 +6,6 @@ what is asked for ("not", "never", "if") are never taken away.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from edgeagent.grammar.spoken import Phrase
 from edgeagent.grammar.spoken_numbers import NUMBER_WORDS
@@ -146,8 +145,3 @@ def _corrected(repair: Repair) -> Iterator[Repair]:
             last = first + len(after)
             if last < len(before):
                 yield Repair((*before[:first], *after, *before[last:]), (*repair.notes, note), is_correction=True)
-
-
-def doubled(words: Sequence[str]) -> bool:
-    """Tell whether a word stands there twice in a row."""
-    return any(one == two for one, two in pairwise(words))

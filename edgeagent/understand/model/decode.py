@@ -1,6 +1,6 @@
 """Logits to a label and slots: calibrated probabilities, and the best tags among those that the label allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,15 +78,6 @@ def probabilities(logits: Floats, temperature: float) -> Floats:
     powers = np.exp((logits - logits.max()) / temperature)
     result: Floats = powers / powers.sum()
     return result
-
-
-def intent_mass(chances: Floats, intents: Sequence[str | None]) -> Mapping[str, float]:
-    """Return how probable each intent is, over its labels."""
-    mass: dict[str, float] = {}
-    for chance, intent in zip(chances, intents, strict=True):
-        if intent is not None:
-            mass[intent] = mass.get(intent, 0.0) + float(chance)
-    return mass
 
 
 def _log_softmax(logits: Floats) -> Floats:

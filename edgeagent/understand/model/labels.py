@@ -1,6 +1,6 @@
 """What a model can say: labels, which stand for an intent with fixed slots or for "no command", and tags."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgeagent.messages import Value
@@ -40,8 +40,3 @@ def _value(text: str) -> Value:
         return float(text)
     except ValueError:
         return text
-
-
-def slot_names(tags: Sequence[str]) -> tuple[str, ...]:
-    """Return the slot of each tag; an empty text for O."""
-    return tuple(tag[2:] for tag in tags)
