@@ -188,7 +188,9 @@ class Interpreter:
     def _near(
         self, transcript: Transcript, words: Sequence[str], opinion: Opinion | None, why: list[str]
     ) -> Command | None:
-        """Return what a sentence one word away asks for, unless the model is sure that this is no command."""
+        """Return what a sentence one word away asks for, unless the model or a word says that this is no command."""
+        if speaks_against(words) is not None:
+            return None
         found = [one for one in nearest(self.automaton, words) if one.parse.intent not in _ANSWERS]
         is_refused = opinion is not None and opinion.label.intent is None and opinion.chance >= EVEN
         if not found or is_refused:
