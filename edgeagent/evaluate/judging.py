@@ -91,4 +91,6 @@ class Judge:
             else area
         )
         rest = frozenset((slot.name, slot.value) for slot in command.slots if slot.name not in _NOT_COMPARED)
-        return command.intent, about, rest
+        # Of a device that is named, its state and its reading are told in the same words.
+        asks = "tell" if name and command.intent in {"get_state", "get_value"} else command.intent
+        return asks, about, rest
