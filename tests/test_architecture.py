@@ -36,7 +36,7 @@ SEAMS = {
     "ai_edge_litert": {"edgeagent.train.tflite"},
     "flatbuffers": {"edgeagent.train.tflite"},
     "home_assistant_intents": {"edgeagent.evaluate.peer"},
-    "matplotlib": {"edgeagent.evaluate.figures"},
+    "matplotlib": {"edgeagent.evaluate.figures", "edgeagent.train.report"},
     "typer": {"edgeagent.__main__", "edgeagent.cli.workshop", "edgeagent.hear.learn_pronunciation"},
     "tomllib": {"edgeagent.settings"},
 }

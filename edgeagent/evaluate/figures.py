@@ -12,6 +12,7 @@ from edgeagent.evaluate.scores import BINS
 from edgeagent.evaluate.speech import Result, summary
 from edgeagent.evaluate.text import Answered, is_right
 
+LEAST_IN_A_BIN = 5
 _COLOURS = {"right": "#2a9d8f", "rejected": "#e9c46a", "wrong": "#e76f51"}
 
 
@@ -48,14 +49,14 @@ def draw(results: Sequence[Result], title: str, path: Path) -> None:
 
 def draw_text(answered: Sequence[Answered], title: str, path: Path) -> None:
     """Write a PNG of a model's answers: reliability by exit, confidence of right and wrong, the worst confusions."""
-    drawing = Figure(figsize=(13, 4))
-    reliability, sureness, confusions = drawing.subplots(1, 3, width_ratios=(2, 3, 4))
+    drawing = Figure(figsize=(14, 4), layout="constrained")
+    reliability, sureness, confusions = drawing.subplots(1, 3, width_ratios=(3, 3, 3))
     count = len(answered[0].opinions)
     for number in range(count):
         chances = np.array([one.opinions[number].chance for one in answered])
         right = np.array([is_right(one.example, one.opinions[number]) for one in answered])
         bins = np.minimum((chances * BINS).astype(int), BINS - 1)
-        used = [number for number in range(BINS) if (bins == number).any()]
+        used = [number for number in range(BINS) if (bins == number).sum() >= LEAST_IN_A_BIN]
         shares = [right[bins == number].mean() for number in used]
         reliability.plot(
             [chances[bins == number].mean() for number in used], shares, marker="o", label=f"exit {number + 1}"
@@ -77,7 +78,6 @@ def draw_text(answered: Sequence[Answered], title: str, path: Path) -> None:
     confusions.set(title="most frequent confusions")
     confusions.invert_yaxis()
     drawing.suptitle(title)
-    drawing.tight_layout()
     try:
         drawing.savefig(path, dpi=110)
     except (OSError, ValueError) as error:

@@ -4,6 +4,8 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,8 @@ def make(recipe: Recipe, beside: Path, sources: Path, out: Path, report: Report)
     (out / REPORT).mkdir(exist_ok=True)
     measured |= {"seed": recipe.seed, "fingerprint": fingerprint(recipe), "epochs": [asdict(one) for one in history]}
     (out / REPORT / "training.json").write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
+    if find_spec("matplotlib") is not None:
+        import_module("edgeagent.train.report").draw(measured, out / REPORT / "training.png")
     return measured
 
 

@@ -193,11 +193,26 @@ def _calibrated(draft: dict[str, Any], corpus: Corpus, train: Encoded, valid: En
                 **{key: entry[key] for key in ("temperature", "sure")},
             }
         )
+    measured["policy"] = _policy(offered, valid, [entry["temperature"] for entry in draft["exits"]])
     draft["scope"] = _scope(bundle, corpus, train, folder)
     draft["files"] = _hashes(folder)
     _write(draft, folder)
     draft["scope"]["least"] = _least_likeness(open_bundle(folder), valid, offered)
     return measured
+
+
+def _policy(
+    offered: Sequence[Sequence[RawOffer]], valid: Encoded, temperatures: Sequence[float]
+) -> list[dict[str, float]]:
+    """Return for thresholds of the first exit which share leaves there, and which share is right in the end."""
+    first, last = (chances(np.array([one[at].labels for one in offered]), temperatures[at]) for at in (0, -1))
+    rows = []
+    for threshold in np.linspace(0.3, 1.0, 36):
+        early = first.max(1) >= threshold
+        answers = np.where(early, first.argmax(1), last.argmax(1))
+        right = float((answers == valid.labels).mean())
+        rows.append({"threshold": float(threshold), "leaves_early": float(early.mean()), "accuracy": right})
+    return rows
 
 
 def _scope(bundle: Bundle, corpus: Corpus, train: Encoded, folder: Path) -> dict[str, Any]:

@@ -67,7 +67,9 @@ def test_a_recipe_becomes_a_bundle_that_knows_what_it_was_taught(tmp_path: Path)
         assert found["intent_accuracy"] > 0.95
         assert found["slot_f1"] > 0.9
         assert abs(found["intent_accuracy"] - found["float"]["intent_accuracy"]) < 0.02
-    assert (tmp_path / "model" / "report" / "training.json").is_file()
+    report = tmp_path / "model" / "report"
+    assert json.loads((report / "training.json").read_text())["policy"]
+    assert (report / "training.png").read_bytes()[1:4] == b"PNG"
 
 
 @needs_torch
