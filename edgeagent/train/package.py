@@ -127,7 +127,7 @@ def _manifest(
         "tags": corpus.tags,
         "exits": [_exit(number) for number in range(1, len(network.shape.exits) + 1)],
         "ask_from": 0.6,
-        "values": knowledge.known,
+        "values": {slot: dict(sorted(words.items())) for slot, words in sorted(knowledge.known.items())},
         "ranges": knowledge.ranges,
         "fillers": sorted(fillers),
         "files": _hashes(folder),
