@@ -231,7 +231,7 @@ def _scope(bundle: Bundle, corpus: Corpus, train: Encoded, folder: Path) -> dict
     table = np.array(rows, np.float32)
     scale = float(np.abs(table).max() / 127)
     (folder / "prototypes.bin").write_bytes(np.round(table / scale).astype(np.int8).tobytes())
-    return {"prototypes": "prototypes.bin", "scale": scale, "labels": labels, "least": -1.0}
+    return {"prototypes": "prototypes.bin", "labels": labels, "least": -1.0}
 
 
 def _centres(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -56,7 +56,6 @@ class Scope(_Strict):
     """What tells a command from everything else."""
 
     prototypes: str | None = Field(None, description="File of prototypes: rows of 8-bit features, [prototypes, width].")
-    scale: float = Field(1.0, gt=0)
     labels: tuple[int, ...] = Field((), description="The label of each prototype.")
     least: float = Field(-1.0, description="Least likeness to a prototype of the label.")
 
