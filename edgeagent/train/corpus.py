@@ -39,8 +39,9 @@ class Corpus:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Sentences as numbers: per sentence the ids and marks of its words, its tags and its label."""
+    """Sentences as numbers: per sentence the ids and marks of its words, its tags and label (IGNORED: not known)."""
 
+    words: list[tuple[str, ...]]
     ids: list[NDArray[np.int32]]
     marks: list[Marks]
     tags: list[NDArray[np.int64]]
@@ -48,6 +49,13 @@ class Encoded:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def plus(self, other: "Encoded") -> "Encoded":
+        """Return the sentences of both."""
+        labels = np.concatenate([self.labels, other.labels])
+        return Encoded(
+            self.words + other.words, self.ids + other.ids, self.marks + other.marks, self.tags + other.tags, labels
+        )
 
 
 def gather(recipe: Recipe, beside: Path, sources: Path, report: Report) -> Corpus:
@@ -91,7 +99,7 @@ def encode(examples: Iterable[Example], corpus: Corpus, pieces: WordPieces) -> E
     """Return sentences as numbers. One whose label is not known counts as out of scope where there is such a label."""
     label_of = {label.name: number for number, label in enumerate(corpus.labels)}
     tag_of = {tag: number for number, tag in enumerate(corpus.tags)}
-    out = Encoded([], [], [], np.zeros(0, np.int64))
+    out = Encoded([], [], [], [], np.zeros(0, np.int64))
     labels = []
     for example in examples:
         words = example.words[:LONGEST]
@@ -99,6 +107,7 @@ def encode(examples: Iterable[Example], corpus: Corpus, pieces: WordPieces) -> E
         if number < 0:
             continue
         labels.append(number)
+        out.words.append(words)
         out.ids.append(pieces(words))
         out.marks.append(
             np.zeros((len(words), len(FEATURES)), np.uint8) if example.marks is None else example.marks[:LONGEST]
@@ -106,6 +115,18 @@ def encode(examples: Iterable[Example], corpus: Corpus, pieces: WordPieces) -> E
         tags = [IGNORED] * len(words) if example.tags is None else [tag_of.get(tag, IGNORED) for tag in example.tags]
         out.tags.append(np.array(tags[:LONGEST], np.int64))
     return replace(out, labels=np.array(labels, np.int64))
+
+
+def encode_unlabelled(sentences: Iterable[tuple[str, ...]], pieces: WordPieces) -> Encoded:
+    """Return sentences as numbers of which nobody knows label or tags: for a teacher to tell about."""
+    words = [one[:LONGEST] for one in sentences if one]
+    return Encoded(
+        words,
+        [pieces(one) for one in words],
+        [np.zeros((len(one), len(FEATURES)), np.uint8) for one in words],
+        [np.full(len(one), IGNORED, np.int64) for one in words],
+        np.full(len(words), IGNORED, np.int64),
+    )
 
 
 def _from_file(source: Source, folder: Path, random_: random.Random, negatives: set[str]) -> Iterator[Example]:

@@ -86,12 +86,8 @@ def read_jsonl(path: Path) -> Iterator[Example]:
 
     Raise SettingsError naming the file, the line and the reason if a row is wrong.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read: {error}", remedy="Name a file of JSON lines in UTF-8.") from error
     seen: dict[str, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         example, uid = _row(line, f"{path}:{number}")
@@ -100,6 +96,14 @@ def read_jsonl(path: Path) -> Iterator[Example]:
                 raise SettingsError(f"{path}:{number}: id {uid!r:.60} is on line {seen[uid]} too", remedy=_ROW)
             seen[uid] = number
         yield example
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a text file. Raise SettingsError if it cannot be read."""
+    try:
+        return path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read: {error}", remedy="Name a file of lines in UTF-8.") from error
 
 
 _ROW = (

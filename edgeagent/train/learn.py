@@ -4,14 +4,17 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from edgeagent.files import write_durably
 from edgeagent.train.corpus import Encoded
-from edgeagent.train.network import Batch, CommandNetwork, Offer, batch_of, loss_of
-from edgeagent.train.recipe import Learning
+from edgeagent.train.network import Batch, CommandNetwork, Hints, Offer, batch_of, hinted_loss, loss_of
+from edgeagent.train.recipe import Distillation, Recipe, fingerprint
+from edgeagent.train.told import Told
 
 WARM_UP = 0.05
 """Share of all steps in which the rate rises."""
@@ -29,24 +32,31 @@ class Epoch:
     took_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What is learned from and judged by; `told`: what a teacher says of what is learned from."""
+
+    train: Encoded
+    valid: Encoded
+    told: Told | None = None
+
+
 def learn(
     network: CommandNetwork,
-    train: Encoded,
-    valid: Encoded,
-    wanted: Learning,
-    *,
-    seed: int,
+    lessons: Lessons,
+    recipe: Recipe,
     checkpoint: Path,
-    fingerprint: str,
     report: Callable[[Epoch], None],
 ) -> list[Epoch]:
     """Teach the network in place; return how each epoch went. Goes on from a checkpoint of the same recipe."""
+    train, wanted, seed = lessons.train, recipe.learning, recipe.seed
     steps = wanted.epochs * (-(-len(train) // wanted.batch))
     optimizer = torch.optim.AdamW(network.parameters(), lr=wanted.rate, weight_decay=wanted.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, wanted.rate, total_steps=steps + 1, pct_start=WARM_UP, anneal_strategy="cos"
     )
-    history = _resumed(checkpoint, fingerprint, network, optimizer, schedule)
+    mark = fingerprint(recipe)
+    history = _resumed(checkpoint, mark, network, optimizer, schedule)
     for number in range(len(history) + 1, wanted.epochs + 1):
         began = time.perf_counter()
         network.train()
@@ -55,16 +65,19 @@ def learn(
         torch.manual_seed(seed * 1000 + number)
         for rows in _rows(order, wanted.batch):
             batch, labels, tags = _taken(train, rows)
-            loss = loss_of(network(batch), labels, tags, smoothing=wanted.smoothing, distil=wanted.distil)
+            offers = network(batch)
+            loss = loss_of(offers, labels, tags, smoothing=wanted.smoothing, distil=wanted.distil)
+            if lessons.told is not None and recipe.distillation is not None:
+                loss = loss + _hinted(network, offers, lessons.told, rows, recipe.distillation)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), MOST_GRADIENT)
             optimizer.step()
             schedule.step()
             losses.append(loss.item())
-        epoch = Epoch(number, float(np.mean(losses)), rights(network, valid), time.perf_counter() - began)
+        epoch = Epoch(number, float(np.mean(losses)), rights(network, lessons.valid), time.perf_counter() - began)
         history.append(epoch)
-        _save(checkpoint, fingerprint, network, optimizer, schedule, history)
+        _save(checkpoint, mark, network, optimizer, schedule, history)
         report(epoch)
     return history
 
@@ -102,30 +115,43 @@ def _taken(encoded: Encoded, rows: np.ndarray) -> tuple[Batch, torch.Tensor, tor
     return batch, torch.from_numpy(encoded.labels[rows]), tags
 
 
+def _hinted(
+    network: CommandNetwork, offers: list[Offer], told: Told, rows: np.ndarray, wanted: Distillation
+) -> torch.Tensor:
+    hints = Hints(
+        torch.from_numpy(told.labels[rows]).float(),
+        torch.from_numpy(np.concatenate([told.tags[row] for row in rows])).float(),
+        torch.from_numpy(told.features[rows]).float(),
+    )
+    return hinted_loss(
+        offers, hints, network.match,
+        temperature=wanted.temperature, response=wanted.response, feature=wanted.feature,
+    )  # fmt: skip
+
+
 def _save(
     path: Path,
-    fingerprint: str,
+    mark: str,
     network: CommandNetwork,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
     history: list[Epoch],
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {
-        "fingerprint": fingerprint,
+        "fingerprint": mark,
         "network": network.state_dict(),
         "optimizer": optimizer.state_dict(),
         "schedule": schedule.state_dict(),
         "history": json.dumps([asdict(one) for one in history]),
     }
-    new = path.with_suffix(".new")
-    torch.save(state, new)
-    new.replace(path)
+    buffer = BytesIO()
+    torch.save(state, buffer)
+    write_durably(path, buffer.getvalue())
 
 
 def _resumed(
     path: Path,
-    fingerprint: str,
+    mark: str,
     network: CommandNetwork,
     optimizer: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.LRScheduler,
@@ -133,7 +159,7 @@ def _resumed(
     if not path.is_file():
         return []
     state = torch.load(path, weights_only=True)
-    if state["fingerprint"] != fingerprint:
+    if state["fingerprint"] != mark:
         return []
     network.load_state_dict(state["network"])
     optimizer.load_state_dict(state["optimizer"])

@@ -29,6 +29,7 @@ class Shape:
     width: int = 128
     hidden: int = 256
     exits: tuple[int, ...] = (2, 6)
+    teacher: int = 0  # width of a teacher's features; 0: there is no teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,7 @@ class CommandNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped where
         self.table_dropout = nn.Dropout(table_dropout)
         self.blocks = nn.ModuleList(Block(shape.width, shape.hidden, dropout) for _ in range(shape.exits[-1]))
         self.heads = nn.ModuleList(Head(shape, dropout) for _ in shape.exits)
+        self.match = nn.Linear(shape.width, shape.teacher) if shape.teacher else None
 
     def forward(self, batch: Batch) -> list[Offer]:
         """Return what every exit offers."""
@@ -178,26 +180,44 @@ def _folded(
     return matrix * scale, bias * scale + shift
 
 
-def loss_of(
-    offers: list[Offer], labels: Tensor, tags: Tensor, *, smoothing: float, distil: float, teacher: Tensor | None = None
-) -> Tensor:
-    """Return the loss of all exits: labels, tags (-100: nobody knows), and each early exit towards the last one.
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a teacher says of a batch: logits of labels, of the tags of all words, and features of the sentences."""
 
-    `teacher` holds the probabilities of a teacher, for the rows that have one; rows of zeros have none.
-    """
+    labels: Tensor
+    tags: Tensor
+    features: Tensor
+
+
+def loss_of(offers: list[Offer], labels: Tensor, tags: Tensor, *, smoothing: float, distil: float) -> Tensor:
+    """Return the loss of all exits: labels and tags (-100: nobody knows), and early exits towards the last one."""
     total = offers[0].labels.new_zeros(())
     last = offers[-1]
     for number, offer in enumerate(offers):
-        total = total + functional.cross_entropy(offer.labels, labels, label_smoothing=smoothing)
+        lost = functional.cross_entropy(
+            offer.labels, labels, ignore_index=-100, reduction="sum", label_smoothing=smoothing
+        )
+        total = total + lost / (labels >= 0).sum().clamp(min=1)
         lost = functional.cross_entropy(offer.tags, tags, ignore_index=-100, reduction="sum")
         total = total + lost / (tags >= 0).sum().clamp(min=1)  # of a set without tags there is none
         if number < len(offers) - 1 and distil:
-            wanted = functional.softmax(last.labels.detach(), 1)
-            total = total + distil * functional.kl_div(
-                functional.log_softmax(offer.labels, 1), wanted, reduction="batchmean"
-            )
-        if teacher is not None:
-            told = teacher.sum(1) > 0.5
-            log = functional.log_softmax(offer.labels[told], 1)
-            total = total - (teacher[told] * log).sum() / max(1, len(labels))
+            total = total + distil * _apart(offer.labels, last.labels.detach(), 1.0)
     return total
+
+
+def hinted_loss(
+    offers: list[Offer], hints: Hints, match: nn.Module, *, temperature: float, response: float, feature: float
+) -> Tensor:
+    """Return how far all exits' answers, and the last one's features, are from what the teacher says."""
+    total = offers[0].labels.new_zeros(())
+    for offer in offers:
+        total = total + response * _apart(offer.labels, hints.labels, temperature)
+        total = total + response * _apart(offer.tags, hints.tags, temperature)
+    alike = functional.cosine_similarity(match(offers[-1].features), hints.features, dim=1)
+    return total + feature * (1 - alike).mean()
+
+
+def _apart(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """Return the divergence of softened answers, in the measure that does not shrink with the temperature."""
+    log = functional.log_softmax(logits / temperature, 1)
+    return functional.kl_div(log, functional.softmax(wanted / temperature, 1), reduction="batchmean") * temperature**2

@@ -22,6 +22,7 @@ from edgeagent.train.export import graphs, left_over, quantise
 from edgeagent.train.known_values import Known, Ranges
 from edgeagent.train.network import CommandNetwork, Weights, folded
 from edgeagent.train.noise import AROUND, FILLERS, POLITE_AFTER, POLITE_BEFORE
+from edgeagent.train.recipe import Recipe
 from edgeagent.train.tflite import tflite_graphs
 from edgeagent.understand.model.bundle import MANIFEST, VERSION, Bundle, Manifest, open_bundle
 from edgeagent.understand.model.gazetteer import FEATURES, Gazetteer
@@ -49,19 +50,27 @@ class Knowledge:
     lists: Lists
 
 
-def package(
-    network: CommandNetwork, corpus: Corpus, sets: tuple[Encoded, Encoded], vocabulary: Sequence[str],
-    knowledge: Knowledge, out: Path, *, name: str, language: str,
-) -> dict[str, Any]:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A network with what it was taught, what it is judged by, and the pieces that words are cut into."""
+
+    network: CommandNetwork
+    corpus: Corpus
+    train: Encoded
+    valid: Encoded
+    vocabulary: Sequence[str]
+
+
+def package(learned: Learned, knowledge: Knowledge, recipe: Recipe, out: Path) -> dict[str, Any]:
     """Write the bundle; return what was measured on the validation sentences."""
-    train, valid = sets
+    network, corpus, train, valid = learned.network, learned.corpus, learned.train, learned.valid
     weights = folded(network)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
         _write_segments(network, weights, train, folder, Path(scratch))
-        (folder / "vocabulary.txt").write_text("\n".join(vocabulary) + "\n", "utf-8")
-        draft = _manifest(network, corpus, knowledge, name, language, folder)
+        (folder / "vocabulary.txt").write_text("\n".join(learned.vocabulary) + "\n", "utf-8")
+        draft = _manifest(network, corpus, knowledge, recipe, folder)
         _write(draft, folder)
         measured = _calibrated(draft, corpus, train, valid, folder)
         if knowledge.lists:
@@ -113,14 +122,14 @@ def _write_floats(draft: Mapping[str, Any], weights: Weights, network: CommandNe
 
 
 def _manifest(
-    network: CommandNetwork, corpus: Corpus, knowledge: Knowledge, name: str, language: str, folder: Path
+    network: CommandNetwork, corpus: Corpus, knowledge: Knowledge, recipe: Recipe, folder: Path
 ) -> dict[str, Any]:
     fillers = {word for phrase in (*FILLERS, *POLITE_BEFORE, *POLITE_AFTER, *AROUND) for word in phrase}
     return {
         "format": VERSION,
-        "name": name,
+        "name": recipe.name,
         "version": __version__,
-        "language": language,
+        "language": recipe.language,
         "features": FEATURES,
         "vocabulary": "vocabulary.txt",
         "labels": _labels(corpus),

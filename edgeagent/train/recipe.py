@@ -72,6 +72,20 @@ class Learning(_Strict):
     unknown_names: Share = Field(0.1, description="Share of sentences whose names are not marked.")
 
 
+class Distillation(_Strict):
+    """A larger network is fine-tuned first, and tells the small one more than the labels do."""
+
+    layers: int = Field(3, ge=1, le=6, description="Of MiniLM's six.")
+    epochs: int = Field(4, ge=1, le=100)
+    batch: int = Field(32, ge=2)
+    rate: float = Field(1e-4, gt=0, le=1, description="Of the encoder; its new heads learn ten times faster.")
+    most: int | None = Field(None, ge=1, description="The teacher learns from this many sentences, drawn by the seed.")
+    unlabelled: tuple[str, ...] = Field((), description="Text files, a sentence a line, that only the teacher labels.")
+    temperature: float = Field(2.0, gt=0, le=20)
+    response: float = Field(1.0, ge=0, description="Weight of learning the teacher's answers.")
+    feature: float = Field(0.5, ge=0, description="Weight of learning the teacher's view of whole sentences.")
+
+
 class Recipe(_Strict):
     """A recipe."""
 
@@ -82,6 +96,7 @@ class Recipe(_Strict):
     sources: tuple[Source, ...] = ()
     building: Building = Building()
     learning: Learning = Learning()
+    distillation: Distillation | None = None
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -112,5 +127,6 @@ def _known(place: tuple[int | str, ...]) -> list[str]:
         "sources": Source,
         "building": Building,
         "learning": Learning,
+        "distillation": Distillation,
     }
     return sorted(models.get(str(place[0]), Recipe).model_fields if len(place) > 1 else Recipe.model_fields)

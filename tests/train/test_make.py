@@ -42,10 +42,11 @@ def data(folder: Path) -> None:
     (folder / "valid.jsonl").write_text(text)
 
 
-def train(folder: Path, epochs: int) -> subprocess.Popen[str]:
+def train(folder: Path, epochs: int, *limits: str) -> subprocess.Popen[str]:
     (folder / "tiny.yaml").write_text(TINY % epochs)
     return subprocess.Popen(
-        [sys.executable, "-m", "edgeagent", "train", str(folder / "tiny.yaml"), "--sources", str(folder), "--out",
+        [*limits, sys.executable, "-m", "edgeagent", "train",
+         str(folder / "tiny.yaml"), "--sources", str(folder), "--out",
          str(folder / "model"), "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
@@ -92,6 +93,55 @@ def test_training_that_is_killed_goes_on_after_the_last_whole_epoch(tmp_path: Pa
     again.kill()
     again.communicate()
     assert int(first.split()[1].rstrip(":")) > 3
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_full_disk_is_told_and_nothing_is_left_half_written(tmp_path: Path) -> None:
+    data(tmp_path)
+    # No file may grow beyond 4 KiB: what a write to a full disk does, for this program alone.
+    program = train(tmp_path, 3, "prlimit", "--fsize=4096")
+    _, log = program.communicate()
+    assert program.returncode not in {0, -signal.SIGXFSZ}
+    assert "File too large" in log
+    assert "Make room. Started again, it goes on" in " ".join(log.split())
+    assert "Traceback" not in log
+    assert not (tmp_path / "model").exists()
+    assert list((tmp_path / ".model.training").iterdir()) == []
+    again = train(tmp_path, 3)
+    again.communicate()
+    assert again.returncode == 0
+
+
+TOO_MUCH = """
+import resource, sys
+from pathlib import Path
+import torch
+from edgeagent.train.make import make
+from edgeagent.train.recipe import load_recipe
+torch.zeros(8) @ torch.zeros(8)
+folder = Path(sys.argv[1])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (64 << 20),) * 2)
+try:
+    make(load_recipe(folder / "huge.yaml"), folder, folder, folder / "model", lambda line: None)
+except Exception as error:
+    print(type(error).__name__, str(error)[:60], getattr(error, "remedy", ""))
+"""
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_too_little_memory_is_told_with_what_to_do(tmp_path: Path) -> None:
+    data(tmp_path)
+    (tmp_path / "huge.yaml").write_text((TINY % 3).replace("width: 16, hidden: 32", "width: 512, hidden: 2048"))
+    program = subprocess.run(
+        [sys.executable, "-c", TOO_MUCH, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert program.stdout.startswith("SettingsError out of memory"), program.stdout + program.stderr
+    assert "make learning.batch smaller" in program.stdout
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import pytest
 from onnx.reference import ReferenceEvaluator
 
 from edgeagent.errors import ModelError
+from edgeagent.evaluate.judging import Judge
+from edgeagent.messages import Rejection
 from edgeagent.settings import UnderstandingSettings
 from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer, Marks
@@ -146,6 +148,19 @@ def test_a_label_with_an_unknown_tag_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ModelError, match="no tag is called 'B-colour'"):
         load_model(UnderstandingSettings(model=str(damaged(tmp_path, strange))))
+
+
+def test_an_order_that_this_agent_cannot_do_is_taken_for_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def launch(folder: Path) -> None:
+        text = (folder / MANIFEST).read_text()
+        (folder / MANIFEST).write_text(text.replace('"intent": "vacuum_start"', '"intent": "launch_rocket"'))
+
+    model = load_model(UnderstandingSettings(model=str(damaged(tmp_path, launch))))
+
+    assert "launch_rocket, which this agent cannot do: update edgeagent" in caplog.text
+    found = Judge("home", model)("hey there could you start vacuuming please dusty darling")
+    assert isinstance(found.interpretation, Rejection)
+    assert "vacuum start" in " ".join(found.interpretation.why)
 
 
 def test_a_file_outside_of_the_folder_is_refused(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -102,6 +102,15 @@ class Bundle:
         if hashlib.sha256(data).hexdigest() != entry.sha256:
             raise ModelError(f"{self.folder / name}: damaged: its hash is another", remedy=_REMEDY)
         return data
+
+    def of_intents(self, known: Collection[str]) -> tuple["Bundle", tuple[str, ...]]:
+        """Return this bundle with every intent that is not known taken for no command, and those intents."""
+        named = {one.intent for one in self.manifest.labels if one.intent is not None}
+        strange = tuple(sorted(named - set(known)))
+        labels = tuple(
+            one.model_copy(update={"intent": None}) if one.intent in strange else one for one in self.manifest.labels
+        )
+        return replace(self, manifest=self.manifest.model_copy(update={"labels": labels})), strange
 
     @property
     def labels(self) -> tuple[Label, ...]:
