@@ -18,21 +18,32 @@ from edgeagent.messages import RejectionReason, Slot
 from edgeagent.understand.model.bundle import ExitEntry, LabelEntry, Manifest, RiskClass
 from edgeagent.understand.model.decode import Span
 from edgeagent.understand.model.model import Opinion
-from edgeagent.understand.model.values import JOINED, Values
-from edgeagent.understand.repair import FILLERS
+from edgeagent.understand.model.values import JOINED, Reading, Values
+from edgeagent.understand.repair import FILLERS, POLITE, places_of
 from edgeagent.understand.wordlists import phrases_in, words_in
 
 MOST_UNEXPLAINED = 3
+HERE = "here"
 GUARDED = frozenset({"unlock", "start_machine", "set_point", "emergency_stop"})
 """Intents whose mistakes are dear, whatever the device; what a device guards is asked about later all the same."""
 AGAINST = words_in("""
 not don't doesn't didn't won't can't couldn't shouldn't wouldn't isn't never nobody without unless if whether
 said says told asked should shall might may why who yesterday tomorrow would've was were had did been
+suppose supposing imagine pretend
 """)
+_REPORTED = phrases_in(
+    "how do i|how do you|how do we|how can i|how can you|how can we|how does one|how to|i've already|i have already|"
+    "we've already|we have already|i already|we already|he already|she already|they already|i just|we just|in case of"
+)
+"""Phrases that ask how it is done, or tell that it was done."""
 _HARMLESS = phrases_in(
     "why don't you|if you can|if you could|if you would|if you don't mind|if you do not mind|if possible|"
     "can't see|cannot see|can't hear|cannot hear|don't need|do not need|don't like this|isn't needed|"
-    "not loud enough|not bright enough|not so loud|whether or not"
+    "not loud enough|not bright enough|not so loud|whether or not|i'd appreciate it if|i would appreciate it if|"
+    "i suppose|i'd be grateful if|i'd be obliged if|i'd be happy if|would be nice if|would be great if|"
+    "be lovely if|if it isn't too much|if it's not too much|if it is not too much|"
+    "if you would be so kind|might i trouble you|why not|but not more|but no more|can't make out|can't even see|"
+    "can't even hear|if it's okay|if that's okay|if that's alright|if you please|if you want to be useful"
 )
 """Phrases in which a word of AGAINST says nothing against a command."""
 _SAYS = {
@@ -92,12 +103,16 @@ _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be done about an opinion: `refusal` and `doubts` in words; neither means that it can be obeyed."""
+    """What is to be done about an opinion: `refusal` and `doubts` in words; neither means that it can be obeyed.
+
+    `strange` are the places of words that the label's sentences never have, if nothing worse speaks against it.
+    """
 
     slots: tuple[Slot, ...]
     refusal: str
     doubts: tuple[str, ...]
     reason: RejectionReason = "not-a-command"
+    strange: tuple[int, ...] = ()
 
 
 def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Manifest) -> Verdict:
@@ -107,34 +122,36 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
         return Verdict((), f"it sounds like {_stranger(label.name)}, {opinion.chance:.0%} sure", ())
     entry = manifest.exits[opinion.exit - 1]
     said = tuple(words)
-    slots, doubts, refusal = _slots(opinion, said, values)
+    slots, covered, doubts, refusal = _slots(opinion, said, values)
     if refusal:
         return Verdict(slots, refusal, (), "no-such-device" if refusal.startswith("there is no") else "not-a-command")
-    covered = {place for span in opinion.spans for place in range(span.start, span.end)}
     against = speaks_against(said, covered)
     if against is not None:
         return Verdict(slots, f'"{against}" speaks against it', ())
-    known = set(label.words) | FILLERS | set(manifest.fillers)
-    strange = [word for place, word in enumerate(said) if place not in covered and word not in known]
-    if len(strange) > MOST_UNEXPLAINED:
-        return Verdict(slots, f"{_listed(strange)} do not belong to {label.intent.replace('_', ' ')}", ())
     missing = [name for name in label.needs if all(slot.name != name for slot in slots)]
     if missing:
         return Verdict(slots, f"the {missing[0]} was not said", ())
-    doubts += [f"{_listed(strange)} was not explained"] if strange else []
-    doubts += _unsure(opinion, entry, manifest)
-    doubts += _sides(label, said, opinion)
     if opinion.command_chance < manifest.ask_from:
         return Verdict(slots, f"only {opinion.command_chance:.0%} sure that it is a command", ())
-    return Verdict(slots, "", tuple(doubts))
+    known = set(label.words) | FILLERS | set(manifest.fillers)
+    idle = covered | places_of(said, _HARMLESS) | places_of(said, POLITE)
+    strange = tuple(place for place, word in enumerate(said) if place not in idle and word not in known)
+    listed = _listed([said[place] for place in strange])
+    if len(strange) > MOST_UNEXPLAINED:
+        return Verdict(slots, f"{listed} do not belong to {label.intent.replace('_', ' ')}", (), strange=strange)
+    doubts += [f"{listed} was not explained"] if strange else []
+    doubts += _unsure(opinion, entry, manifest)
+    doubts += _sides(label, said, covered)
+    return Verdict(slots, "", tuple(doubts), strange=strange)
 
 
 def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str | None:
     """Return a word that denies, supposes or reports, outside of harmless phrases and the places that are covered."""
     said = tuple(words)
-    harmless = _harmless(said)
+    harmless = places_of(said, _HARMLESS)
     places = (place for place in range(len(said)) if place not in covered and place not in harmless)
-    return next((said[place] for place in places if said[place] in AGAINST), None)
+    told = next((one for one in _REPORTED if places_of(said, [one]) - harmless), None)
+    return next((said[place] for place in places if said[place] in AGAINST), " ".join(told) if told else None)
 
 
 def risk_of(label: LabelEntry) -> RiskClass:
@@ -142,34 +159,50 @@ def risk_of(label: LabelEntry) -> RiskClass:
     return "guarded" if label.intent in GUARDED else "free"
 
 
-def _harmless(said: Phrase) -> set[int]:
-    return {
-        place + offset
-        for one in _HARMLESS
-        for place in range(len(said) - len(one) + 1)
-        if said[place : place + len(one)] == one
-        for offset in range(len(one))
-    }
-
-
-def _slots(opinion: Opinion, said: Phrase, values: Values) -> tuple[tuple[Slot, ...], list[str], str]:
+def _slots(opinion: Opinion, said: Phrase, values: Values) -> tuple[tuple[Slot, ...], set[int], list[str], str]:
+    """Return the slots, the places that they cover, what is doubtful about them, and what makes them impossible."""
     slots = [Slot(name, value, "") for name, value in opinion.label.slots.items()]
+    covered: set[int] = set()
     doubts = []
-    for span in opinion.spans:
+    for tagged in opinion.spans:
+        found = _read(tagged, said, values)
+        if found is None:
+            continue
+        span, reading = found
         words = said[span.start : span.end]
-        reading = values(span.slot, words)
         if reading.value is None:
-            return tuple(slots), [], reading.doubt or f'"{" ".join(words)}" is no {span.slot}'
+            return tuple(slots), covered, [], reading.doubt or f'"{" ".join(words)}" is no {span.slot}'
         if reading.doubt:
             doubts.append(reading.doubt)
         if isinstance(reading.value, float) and _goes_on(said, span):
-            return tuple(slots), [], f"the number is longer than {' '.join(words)}"
-        before = next((slot for slot in slots if slot.name == span.slot), None)
-        if before is not None and before.value != reading.value:
-            return tuple(slots), [], f"two {span.slot}s were said: {before.text} and {' '.join(words)}"
+            return tuple(slots), covered, [], f"the number is longer than {' '.join(words)}"
+        covered |= set(range(span.start, span.end))
+        slot = Slot(span.slot, reading.value, " ".join(words))
+        before = next((one for one in slots if one.name == span.slot), None)
         if before is None:
-            slots.append(Slot(span.slot, reading.value, " ".join(words)))
-    return tuple(slots), doubts, ""
+            slots.append(slot)
+        elif before.value == HERE and span.slot == "area":
+            slots[slots.index(before)] = slot  # "it's hot up here in the bedroom"
+        elif before.value != slot.value and not (slot.value == HERE and span.slot == "area"):
+            return tuple(slots), covered, [], f"two {span.slot}s were said: {before.text} and {slot.text}"
+    return tuple(slots), covered, doubts, ""
+
+
+def _read(span: Span, said: Phrase, values: Values) -> tuple[Span, Reading] | None:
+    """Return what a span says, or the part of it that says something; None where its words say nothing.
+
+    A name or a number that cannot be read is none to be dropped.
+    """
+    reading = values(span.slot, said[span.start : span.end])
+    has_number = not NUMBER_WORDS.isdisjoint(said[span.start : span.end])
+    if reading.value is not None or has_number or span.slot in {"name", "area"}:
+        return span, reading
+    for length in range(span.end - span.start - 1, 0, -1):
+        for start in range(span.start, span.end - length + 1):
+            part = values(span.slot, said[start : start + length])
+            if part.value is not None:
+                return Span(span.slot, start, start + length), part
+    return None
 
 
 def _goes_on(said: Phrase, span: Span) -> bool:
@@ -191,10 +224,9 @@ def _unsure(opinion: Opinion, entry: ExitEntry, manifest: Manifest) -> list[str]
     return doubts
 
 
-def _sides(label: LabelEntry, said: Phrase, opinion: Opinion) -> list[str]:
+def _sides(label: LabelEntry, said: Phrase, covered: Collection[int]) -> list[str]:
     """Return what is doubtful about which of two opposites is meant."""
     intent = label.intent or ""
-    covered = {place for span in opinion.spans for place in range(span.start, span.end)}
     words = {word for place, word in enumerate(said) if place not in covered}
     doubts = []
     key = _UP_OR_DOWN.get(str(label.slots.get("direction")), intent)

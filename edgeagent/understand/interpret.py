@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.grammar.spoken import MOST_WORDS, spell_out
 from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
+from edgeagent.understand.asides import Core, cores, endings
 from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
 from edgeagent.understand.head import Head
 from edgeagent.understand.model.gazetteer import Gazetteer
@@ -41,6 +42,8 @@ NUMBER_HEARD = 0.3
 _ANSWERS = frozenset({"confirm", "deny", "choose"})
 """Answers to a question are said in full, or they are none."""
 EVEN, VERY_SURE = 0.5, 0.9
+SURELY_ORDERED = 0.9
+"""An order beside an aside: so sure must the model be that the whole sentence is an order."""
 MOST_NEAR = 3
 """More meanings one word away than this is no near miss but a piece of many sentences."""
 
@@ -161,6 +164,8 @@ class Interpreter:
                 return _command(transcript, opinion, verdict, why)
             if opinion.label.intent is None and opinion.chance >= tolerance.model.manifest.exits[0].sure["guarded"]:
                 break  # surely no command: deeper exits would only say so again
+        if opinion is not None and (order := self._beside(transcript, words, tolerance, opinion, verdict, why)):
+            return order
         offered = None if opinion is None or verdict.refusal else _command(transcript, opinion, verdict, why)
         near = self._near(transcript, words, opinion, why)
         if near is not None and (offered is None or offered.intent == near.intent):
@@ -171,6 +176,39 @@ class Interpreter:
             "no-such-device" if verdict.reason == "no-such-device" and _is_sure(opinion) else "not-a-command"
         )
         return Rejection(transcript.utterance, reason, transcript.text, verdict.refusal, tuple(why))
+
+    def _beside(
+        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, opinion: Opinion, verdict: Verdict,
+        why: list[str],
+    ) -> Command | None:  # fmt: skip
+        """Return the order that stands beside an aside, where nothing in the whole sentence speaks against it."""
+        if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in GUARDED or speaks_against(words):
+            return None
+        covered = {place for span in opinion.spans for place in range(span.start, span.end)}
+        for core in cores(words, verdict.strange, covered) if verdict.strange else ():
+            found = self._order(transcript, words[core.start : core.end], tolerance, opinion.label.intent)
+            if found is not None:
+                return _set_beside(found, core, why)
+        for core in endings(words):
+            parses = self.automaton.parse(words[core.start :])
+            if parses and parses[0].intent == opinion.label.intent:
+                ending = _parsed(transcript, parses, ("the grammar has the rest",))
+                return _set_beside(ending, core, why) if isinstance(ending, Command) else None
+        return None
+
+    def _order(
+        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, intent: str | None
+    ) -> Command | None:
+        """Return what a part of a sentence asks for, if it is of that intent and leaves no doubt."""
+        parses = self.automaton.parse(words)
+        if parses and parses[0].intent == intent:
+            found = _parsed(transcript, parses, ("the grammar has the rest",))
+            return found if isinstance(found, Command) else None
+        for opinion in tolerance.opinions(words):
+            verdict = weigh(opinion, words, tolerance.values, tolerance.model.manifest)
+            if opinion.label.intent == intent and not verdict.refusal and not verdict.doubts:
+                return _command(transcript, opinion, verdict, [_told(opinion, verdict)])
+        return None
 
     def _lesson(
         self, transcript: Transcript, words: Sequence[str], opinion: Opinion, head: Head | None, why: list[str]
@@ -244,6 +282,10 @@ def _command(transcript: Transcript, opinion: Opinion, verdict: Verdict, why: Se
         "; ".join(verdict.doubts),
         tuple(why),
     )
+
+
+def _set_beside(command: Command, core: Core, why: Sequence[str]) -> Command:
+    return replace(command, why=(*why, f'"{" ".join(core.left_out)}" was left out as an aside', *command.why))
 
 
 def _careful(command: Command, transcript: Transcript) -> Command:

@@ -4,7 +4,7 @@ Pure, and without a dictionary of its own: a repaired sentence counts only if th
 what is asked for ("not", "never", "if") are never taken away.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeagent.grammar.spoken import Phrase
@@ -13,10 +13,11 @@ from edgeagent.understand.wordlists import phrases_in, words_in
 
 FILLERS = words_in("""
 um uh uhm er erm hm hmm mm mhm ah oh well so okay ok hey hi hello alright right look listen like just actually
-basically now then kindly also and
+basically now then kindly also and oi ooh bloody damn damned goddamn darn darned blasted flipping freaking fucking
+blooming stupid dear darling honey sweetie love mate guys
 """)
 """Words that may stand anywhere without saying anything."""
-_POLITE = phrases_in(
+POLITE = phrases_in(
     "would you be so kind as to|would you be so kind and|be so kind and|be so kind as to|if you don't mind|"
     "if you do not mind|if you wouldn't mind|if it's not too much trouble|do me a favor and|do me a favour and|"
     "i was wondering if you could|i wonder if you could|would it be possible to|is it possible to|"
@@ -24,7 +25,11 @@ _POLITE = phrases_in(
     "could you|can you|would you|will you|i'd like you to|i would like you to|i want you to|i need you to|"
     "go ahead and|thank you very much|thank you so much|thank you|thanks a lot|thanks|please|for me|"
     "if you can|if you could|if you would|if possible|when you get a chance|when you can|you know|i guess|"
-    "good morning|good evening|excuse me|right now|at once|my friend|buddy|mate|sir|computer|assistant"
+    "good morning|good evening|excuse me|right now|at once|my friend|buddy|mate|sir|computer|assistant|"
+    "if it's not too much trouble|if it isn't too much trouble|if it is not too much trouble|by any chance|"
+    "for god's sake|for heaven's sake|for christ's sake|for goodness sake|for goodness' sake|for pete's sake|"
+    "for crying out loud|oh for|be a dear and|be a love and|there's a dear|would you be so good as to|"
+    "be so good as to|be so good and|be so kind to|will you|would you|chop chop|come on"
 )
 """Longest first where one begins like another."""
 _CORRECTIONS = phrases_in(
@@ -63,6 +68,18 @@ def is_taken_back(words: Sequence[str]) -> bool:
 def has_correction(words: Sequence[str]) -> bool:
     """Tell whether the speaker corrects himself somewhere after the first word."""
     return next(_markers(tuple(words)), None) is not None
+
+
+def places_of(words: Sequence[str], phrases: Iterable[Phrase]) -> set[int]:
+    """Return the places that are part of one of the phrases."""
+    said = tuple(words)
+    return {
+        place + offset
+        for one in phrases
+        for place in range(len(said) - len(one) + 1)
+        if said[place : place + len(one)] == one
+        for offset in range(len(one))
+    }
 
 
 def repairs(words: Sequence[str]) -> Iterator[Repair]:
@@ -109,7 +126,7 @@ def _without_politeness(repair: Repair) -> Repair:
     notes = list(repair.notes)
     place = 0
     while place < len(words):
-        found = next((one for one in _POLITE if words[place : place + len(one)] == one), None)
+        found = next((one for one in POLITE if words[place : place + len(one)] == one), None)
         if found is None:
             place += 1
             continue
