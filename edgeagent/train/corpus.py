@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeagent.errors import SettingsError
 from edgeagent.grammar import commands
 from edgeagent.grammar.commands import CommandSet
-from edgeagent.train.examples import OUTSIDE, Example, from_templates, read_jsonl
+from edgeagent.train.examples import OUTSIDE, Example, from_templates, read_jsonl, read_lines
 from edgeagent.train.noise import disturbed
 from edgeagent.train.places import load_names, random_place
 from edgeagent.train.recipe import Recipe, Source, Templates
@@ -29,8 +29,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """Sentences, and what they are labelled with."""
+    """Sentences, and what they are labelled with. `plain` are those of `train` before they were disturbed."""
 
+    plain: tuple[Example, ...]
     train: tuple[Example, ...]
     valid: tuple[Example, ...]
     labels: tuple[Label, ...]
@@ -86,13 +87,15 @@ def gather(recipe: Recipe, beside: Path, sources: Path, report: Report) -> Corpu
         valid += kept
     if not train:
         raise SettingsError("the recipe names no sentences", remedy="Add templates or sources.")
-    train = [disturbed(one, random_, recipe.learning.noise) for one in train]
+    plain = tuple(train)
+    asides = _asides(recipe, beside)
+    train = [disturbed(one, random_, recipe.learning.noise, asides) for one in train]
     train = [_without_names(one) if random_.random() < recipe.learning.unknown_names else one for one in train]
     names = sorted({one.label for one in train})
     labels = tuple(Label(name, None, {}) if name in negatives else parse_label(name) for name in names)
     tags = sorted({tag for one in train for tag in one.tags or ()} - {OUTSIDE})
     both = sorted({f"{mark}-{tag[2:]}" for tag in tags for mark in "BI"})
-    return Corpus(tuple(train), tuple(valid), labels, (OUTSIDE, *both))
+    return Corpus(plain, tuple(train), tuple(valid), labels, (OUTSIDE, *both))
 
 
 def encode(examples: Iterable[Example], corpus: Corpus, pieces: WordPieces) -> Encoded:
@@ -200,6 +203,13 @@ def _from_places(
             valid += from_templates(kept, lists, 3, random_, few)
         report(f"place {number + 1} of {wanted.homes + wanted.plants}: {len(train)} sentences of templates")
     return train, valid
+
+
+def _asides(recipe: Recipe, beside: Path) -> list[tuple[str, ...]]:
+    if recipe.templates is None or recipe.templates.asides is None:
+        return []
+    lines = (line.strip() for line in read_lines(beside / recipe.templates.asides))
+    return [tuple(line.split()) for line in lines if line and not line.startswith("#")]
 
 
 def _every(everything: CommandSet, nth: int) -> CommandSet:

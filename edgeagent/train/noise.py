@@ -38,6 +38,10 @@ AROUND = phrases_in(
     "that'd be lovely|would be nice|cheers|ta|love|dear|sweetheart|my dear|i think|i suppose|maybe|for now|then"
 )
 """What people say before or after an order, and what it does not change."""
+ASIDES = 0.3
+"""Share of the disturbances that are an aside, where there are asides."""
+_LINKS = ("so", "so", "and", "please")
+_BEFORE_ORDER, _AFTER_ORDER = words_in("so and"), words_in("so because cause as")
 _CAN_BE_LOST = words_in("the my to in of at an a please is it that for and this some me you")
 _ALIKE = (
     "to: two, too|for: four|four: for|two: to, too|lights: lites, likes|light: like, right, lied|the: a, da, "
@@ -54,14 +58,19 @@ ALIKE: Mapping[str, Sequence[str]] = {
 """What words are mistaken for; never one that changes what is asked for, as "on" and "off"."""
 
 
-def disturbed(example: Example, random_: random.Random, share: float) -> Example:
-    """Return the sentence with zero to two disturbances; `share` of the sentences have at least one."""
+def disturbed(example: Example, random_: random.Random, share: float, asides: Sequence[Sequence[str]] = ()) -> Example:
+    """Return the sentence with zero to two disturbances; `share` of the sentences have at least one.
+
+    `asides` are reasons and remarks that stand beside a sentence now and then.
+    """
+    kinds = (_filler, _filler, _polite, _doubled, _lost, _alike, _around, _around)
     for _ in range(2):
         if random_.random() >= share:
             break
-        example = random_.choice((_filler, _filler, _polite, _doubled, _lost, _alike, _around, _around))(
-            example, random_
-        )
+        if asides and random_.random() < ASIDES:
+            example = _beside(example, random_, random_.choice(asides))
+        else:
+            example = random_.choice(kinds)(example, random_)
     return example
 
 
@@ -79,6 +88,14 @@ def _polite(example: Example, random_: random.Random) -> Example:
 def _around(example: Example, random_: random.Random) -> Example:
     place = 0 if random_.random() < 0.55 else len(example.words)
     return _inserted(example, place, random_.choice(AROUND))
+
+
+def _beside(example: Example, random_: random.Random, aside: Sequence[str]) -> Example:
+    if aside[-1] in _BEFORE_ORDER:
+        return _inserted(example, 0, aside)
+    if aside[0] in _AFTER_ORDER or random_.random() < 0.4:
+        return _inserted(example, len(example.words), aside)
+    return _inserted(example, 0, (*aside, random_.choice(_LINKS)) if random_.random() < 0.5 else aside)
 
 
 def _doubled(example: Example, random_: random.Random) -> Example:

@@ -155,7 +155,7 @@ def _exit(number: int) -> dict[str, Any]:
 
 def _labels(corpus: Corpus) -> list[dict[str, Any]]:
     by_label: dict[str, list[Example]] = {}
-    for example in corpus.train:
+    for example in corpus.plain:
         by_label.setdefault(example.label, []).append(example)
     rows = []
     for label in corpus.labels:

@@ -22,6 +22,7 @@ class Templates(_Strict):
     files: tuple[str, ...] = Field(description="YAML files of templates, beside the recipe.")
     built_in: tuple[Literal["home", "plant"], ...] = ("home", "plant")
     names: str = Field(description="YAML file of names of devices and areas.")
+    asides: str | None = Field(None, description="Text file of reasons and remarks that stand beside sentences.")
     homes: int = Field(40, ge=1, le=500)
     plants: int = Field(20, ge=0, le=500)
     per_intent: int = Field(25, ge=1, le=1000, description="Sentences of each intent in each place.")

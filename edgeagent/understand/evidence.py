@@ -19,8 +19,8 @@ from edgeagent.understand.model.bundle import ExitEntry, LabelEntry, Manifest, R
 from edgeagent.understand.model.decode import Span
 from edgeagent.understand.model.model import Opinion
 from edgeagent.understand.model.values import JOINED, Reading, Values
-from edgeagent.understand.repair import FILLERS, POLITE, places_of
-from edgeagent.understand.wordlists import phrases_in, words_in
+from edgeagent.understand.repair import FILLERS, POLITE
+from edgeagent.understand.wordlists import Phrases, phrases_in, words_in
 
 MOST_UNEXPLAINED = 3
 HERE = "here"
@@ -31,12 +31,12 @@ not don't doesn't didn't won't can't couldn't shouldn't wouldn't isn't never nob
 said says told asked should shall might may why who yesterday tomorrow would've was were had did been
 suppose supposing imagine pretend
 """)
-_REPORTED = phrases_in(
+_REPORTED = Phrases(phrases_in(
     "how do i|how do you|how do we|how can i|how can you|how can we|how does one|how to|i've already|i have already|"
     "we've already|we have already|i already|we already|he already|she already|they already|i just|we just|in case of"
-)
+))  # fmt: skip
 """Phrases that ask how it is done, or tell that it was done."""
-_HARMLESS = phrases_in(
+_HARMLESS = Phrases(phrases_in(
     "why don't you|if you can|if you could|if you would|if you don't mind|if you do not mind|if possible|"
     "can't see|cannot see|can't hear|cannot hear|don't need|do not need|don't like this|isn't needed|"
     "not loud enough|not bright enough|not so loud|whether or not|i'd appreciate it if|i would appreciate it if|"
@@ -44,7 +44,7 @@ _HARMLESS = phrases_in(
     "be lovely if|if it isn't too much|if it's not too much|if it is not too much|"
     "if you would be so kind|might i trouble you|why not|but not more|but no more|can't make out|can't even see|"
     "can't even hear|if it's okay|if that's okay|if that's alright|if you please|if you want to be useful"
-)
+))  # fmt: skip
 """Phrases in which a word of AGAINST says nothing against a command."""
 _SAYS = {
     intent: frozenset(words.split())
@@ -133,9 +133,11 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
         return Verdict(slots, f"the {missing[0]} was not said", ())
     if opinion.command_chance < manifest.ask_from:
         return Verdict(slots, f"only {opinion.command_chance:.0%} sure that it is a command", ())
-    known = set(label.words) | FILLERS | set(manifest.fillers)
-    idle = covered | places_of(said, _HARMLESS) | places_of(said, POLITE)
-    strange = tuple(place for place, word in enumerate(said) if place not in idle and word not in known)
+    idle = covered | _HARMLESS.places(said) | POLITE.places(said)
+    known = (label.words, manifest.fillers, FILLERS)
+    strange = tuple(
+        place for place, word in enumerate(said) if place not in idle and not any(word in some for some in known)
+    )
     listed = _listed([said[place] for place in strange])
     if len(strange) > MOST_UNEXPLAINED:
         return Verdict(slots, f"{listed} do not belong to {label.intent.replace('_', ' ')}", (), strange=strange)
@@ -148,9 +150,9 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
 def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str | None:
     """Return a word that denies, supposes or reports, outside of harmless phrases and the places that are covered."""
     said = tuple(words)
-    harmless = places_of(said, _HARMLESS)
+    harmless = _HARMLESS.places(said)
     places = (place for place in range(len(said)) if place not in covered and place not in harmless)
-    told = next((one for one in _REPORTED if places_of(said, [one]) - harmless), None)
+    told = next((one for place, one in _REPORTED.found(said) if place not in harmless), None)
     return next((said[place] for place in places if said[place] in AGAINST), " ".join(told) if told else None)
 
 

@@ -4,12 +4,12 @@ Pure, and without a dictionary of its own: a repaired sentence counts only if th
 what is asked for ("not", "never", "if") are never taken away.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from edgeagent.grammar.spoken import Phrase
 from edgeagent.grammar.spoken_numbers import NUMBER_WORDS
-from edgeagent.understand.wordlists import phrases_in, words_in
+from edgeagent.understand.wordlists import Phrases, phrases_in, words_in
 
 FILLERS = words_in("""
 um uh uhm er erm hm hmm mm mhm ah oh well so okay ok hey hi hello alright right look listen like just actually
@@ -17,7 +17,7 @@ basically now then kindly also and oi ooh bloody damn damned goddamn darn darned
 blooming stupid dear darling honey sweetie love mate guys
 """)
 """Words that may stand anywhere without saying anything."""
-POLITE = phrases_in(
+POLITE = Phrases(phrases_in(
     "would you be so kind as to|would you be so kind and|be so kind and|be so kind as to|if you don't mind|"
     "if you do not mind|if you wouldn't mind|if it's not too much trouble|do me a favor and|do me a favour and|"
     "i was wondering if you could|i wonder if you could|would it be possible to|is it possible to|"
@@ -30,13 +30,12 @@ POLITE = phrases_in(
     "for god's sake|for heaven's sake|for christ's sake|for goodness sake|for goodness' sake|for pete's sake|"
     "for crying out loud|oh for|be a dear and|be a love and|there's a dear|would you be so good as to|"
     "be so good as to|be so good and|be so kind to|will you|would you|chop chop|come on"
-)
-"""Longest first where one begins like another."""
-_CORRECTIONS = phrases_in(
+))  # fmt: skip
+_CORRECTIONS = Phrases(phrases_in(
     "no wait i mean|no wait sorry|no wait|no sorry|no i mean|no i meant|oh no|no no no|no no|sorry i mean|"
     "sorry i meant|i mean|i meant|scratch that|correction|make that|or rather|rather|wait no|wait|sorry|no|"
     "actually|hang on|hold on|my mistake"
-)
+))  # fmt: skip
 _TAKEN_BACK = frozenset(
     phrases_in(
         "|never mind|nevermind|forget it|forget that|forget about it|cancel|cancel that|leave it|don't|do not|"
@@ -58,28 +57,14 @@ class Repair:
 def is_taken_back(words: Sequence[str]) -> bool:
     """Tell whether the speaker begins and then calls it off: "turn on the tv no never mind"."""
     said = tuple(words)
-    for place in range(1, len(said)):
-        for marker in _CORRECTIONS:
-            if said[place : place + len(marker)] == marker and said[place + len(marker) :] in _TAKEN_BACK:
-                return True
-    return any(len(said) > len(end) > 1 and said[-len(end) :] == end for end in _TAKEN_BACK)
+    if any(place and said[place + len(marker) :] in _TAKEN_BACK for place, marker in _CORRECTIONS.found(said)):
+        return True
+    return any(said[place:] in _TAKEN_BACK for place in range(1, len(said) - 1))
 
 
 def has_correction(words: Sequence[str]) -> bool:
     """Tell whether the speaker corrects himself somewhere after the first word."""
     return next(_markers(tuple(words)), None) is not None
-
-
-def places_of(words: Sequence[str], phrases: Iterable[Phrase]) -> set[int]:
-    """Return the places that are part of one of the phrases."""
-    said = tuple(words)
-    return {
-        place + offset
-        for one in phrases
-        for place in range(len(said) - len(one) + 1)
-        if said[place : place + len(one)] == one
-        for offset in range(len(one))
-    }
 
 
 def repairs(words: Sequence[str]) -> Iterator[Repair]:
@@ -126,7 +111,7 @@ def _without_politeness(repair: Repair) -> Repair:
     notes = list(repair.notes)
     place = 0
     while place < len(words):
-        found = next((one for one in POLITE if words[place : place + len(one)] == one), None)
+        found = POLITE.at(words, place)
         if found is None:
             place += 1
             continue
@@ -142,10 +127,10 @@ def _without_fillers(repair: Repair) -> Repair:
 
 
 def _markers(said: Phrase) -> Iterator[tuple[int, int]]:
-    for place in range(1, len(said) - 1):
-        found = next((one for one in _CORRECTIONS if said[place : place + len(one)] == one), None)
-        if found is not None and place + len(found) < len(said):
-            yield place, place + len(found)
+    """Yield where what marks a correction stands inside a sentence, from its first word to after its last."""
+    for place, marker in _CORRECTIONS.found(said):
+        if place and place + len(marker) < len(said):
+            yield place, place + len(marker)
 
 
 def _corrected(repair: Repair) -> Iterator[Repair]:

@@ -48,7 +48,7 @@ class LabelEntry(_Strict):
     intent: str | None = None
     slots: Mapping[str, str | float] = Field(default_factory=dict)
     tags: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ()
 
 
@@ -76,7 +76,7 @@ class Manifest(_Strict):
     scope: Scope = Scope()
     values: Mapping[str, Mapping[str, str | float]] = Field(description="By slot: what words mean.")
     ranges: Mapping[str, tuple[float, float]] = Field(description="By slot: the numbers that can be said.")
-    fillers: tuple[str, ...] = ()
+    fillers: frozenset[str] = frozenset()
     golden: str | None = None
     files: Mapping[str, FileEntry]
 

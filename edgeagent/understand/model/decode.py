@@ -30,25 +30,30 @@ class Tagging:
         number = {tag: place for place, tag in enumerate(tags)}
         self._columns = [np.array([OUTSIDE, *sorted(number[tag] for tag in some)], np.intp) for some in allowed]
         self._before = [[self._may_follow(columns, place) for place in columns] for columns in self._columns]
+        self._names = [[self.tags[place] for place in columns] for columns in self._columns]
 
     def __call__(self, logits: Floats, label: int) -> tuple[tuple[Span, ...], float]:
         """Return the spans that go with a label, and how sure the least sure word is, 0..1."""
-        columns = self._columns[label]
-        scores = _log_softmax(logits[:, columns])
-        best = scores.argmax(1)
-        if not self._is_valid(best, label):
-            best = self._viterbi(scores, label)
-        tags = [self.tags[columns[place]] for place in best]
-        return _spans(tags), float(np.exp(scores[np.arange(len(best)), best].min()))
+        scores = logits[:, self._columns[label]]
+        best: list[int] = scores.argmax(1).tolist()
+        if self._is_valid(best, label):
+            top = scores.max(1)
+        else:
+            best = self._viterbi(_log_softmax(scores), label).tolist()
+            top = scores[np.arange(len(best)), best]
+        names = self._names[label]
+        # A tag has the probability 1 / sum of exp(other - its own): the largest sum is the least sure word.
+        least = 1.0 / float(np.exp(scores - top[:, None]).sum(1).max())
+        return _spans([names[place] for place in best]), least
 
-    def _may_follow(self, columns: NDArray[np.intp], place: np.intp) -> NDArray[np.bool_]:
+    def _may_follow(self, columns: NDArray[np.intp], place: np.intp) -> list[bool]:
         """Tell after which of the columns a tag may come: I-x only after B-x and I-x."""
         tag = self.tags[place]
         if not tag.startswith("I-"):
-            return np.ones(len(columns), bool)
-        return np.array([self.tags[one][1:] == tag[1:] for one in columns])
+            return [True] * len(columns)
+        return [self.tags[one][1:] == tag[1:] for one in columns]
 
-    def _is_valid(self, best: NDArray[np.intp], label: int) -> bool:
+    def _is_valid(self, best: Sequence[int], label: int) -> bool:
         before = OUTSIDE
         follow = self._before[label]
         for place in best:

@@ -1,6 +1,7 @@
 """The command model: a bundle and a runtime to what a sentence is taken for, exit by exit."""
 
 import json
+import math
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,7 @@ class CommandModel:
         self._segments = segments
         self._pieces = WordPieces(bundle.read(self.manifest.vocabulary).decode("utf-8").splitlines())
         self._tagging = Tagging(self.manifest.tags, [label.tags for label in self.manifest.labels])
-        self._commands = np.array([label.intent is not None for label in self.manifest.labels])
+        self._commands = np.array([label.intent is not None for label in self.manifest.labels], np.float32)
         self._prototypes, classes = prototypes_of(bundle)
         self._of_label = by_label(self._prototypes, classes, len(self.manifest.labels))
         self._bundle = bundle
@@ -87,15 +88,15 @@ class CommandModel:
     ) -> Opinion:
         logits = offer.labels if possible is None else np.where(possible, offer.labels, IMPOSSIBLE)
         chances = probabilities(logits, entry.temperature)
-        if not np.isfinite(chances).all():
-            raise ModelError("the model computes no numbers", remedy="Install the model again.")
         best = int(chances.argmax())
+        if not math.isfinite(chances[best]):  # one that is no number makes all of them so
+            raise ModelError("the model computes no numbers", remedy="Install the model again.")
         spans, slot_chance = self._tagging(offer.tags, best)
         return Opinion(
             number,
             self.manifest.labels[best],
             float(chances[best]),
-            float(chances[self._commands].sum()),
+            float(chances @ self._commands),
             slot_chance,
             self._likeness(features, best),
             spans,
@@ -104,7 +105,7 @@ class CommandModel:
         )
 
     def _rival(self, chances: Floats, best: int) -> tuple[LabelEntry, float] | None:
-        others = np.where(self._commands, chances, 0.0)
+        others = chances * self._commands
         others[best] = 0.0
         second = int(others.argmax())
         return (self.manifest.labels[second], float(others[second])) if others[second] > 0 else None
@@ -117,7 +118,7 @@ def likeness_of(prototypes: Floats | None, features: Floats) -> float:
     """Return how near features are to the nearest prototype of a label, -1..1; 1 where a model has none."""
     if prototypes is None:
         return 1.0
-    length = float(np.linalg.norm(features))
+    length = math.sqrt(features @ features)
     return float((prototypes @ features).max() / length) if len(prototypes) and length else -1.0
 
 
