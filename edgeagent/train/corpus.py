@@ -136,7 +136,7 @@ def _from_file(source: Source, folder: Path, random_: random.Random, negatives: 
     rows = list(read_jsonl(folder / source.file))
     if source.most is not None and len(rows) > source.most:
         rows = random_.sample(rows, source.most)
-    stem = source.file.rsplit("/", 1)[-1].split(".")[0]
+    stem = source.called or source.file.rsplit("/", 1)[-1].split(".")[0]
     for row in rows:
         if row.label in source.labels:
             label = source.labels[row.label]

@@ -44,6 +44,7 @@ class Source(_Strict):
         None, description="Slot to slot; null: nobody knows. Without: as it is."
     )
     words: dict[str, dict[str, str]] = Field(default_factory=dict, description="By label: words that are a slot.")
+    called: str | None = Field(None, description="What its negatives are called after, instead of the file's name.")
     collapse: str | None = Field(None, description="One label for the whole file.")
     most: int | None = Field(None, ge=1, description="Take this many, drawn by the seed.")
 
