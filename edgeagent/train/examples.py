@@ -10,12 +10,14 @@ from typing import Any
 from edgeagent.act.vocabulary import Lists
 from edgeagent.errors import SettingsError
 from edgeagent.grammar.automaton import Automaton, Parse, compile_commands
-from edgeagent.grammar.commands import CommandSet
+from edgeagent.grammar.commands import CommandSet, ValueList
 from edgeagent.understand.model.gazetteer import Gazetteer, Marks
 from edgeagent.understand.model.labels import label_name
 
 OUTSIDE = "O"
 _TRIES = 4
+MOST_VALUES = 40
+LEAST_TEMPLATES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +38,31 @@ def from_templates(
     `prefixes` maps the beginning of an intent's name to another count; 0 leaves it out.
     """
     named = commands.with_names(lists)
+    values = {name: _few(one, random_) for name, one in named.lists.items()}
     mark = Gazetteer(lists)
     by_intent: dict[str, list[Any]] = {}
     for template in named.templates:
         by_intent.setdefault(template.intent, []).append(template)
     for intent, templates in by_intent.items():
         wanted = next((number for start, number in prefixes.items() if intent.startswith(start)), count)
-        automaton = compile_commands(CommandSet(tuple(templates), named.lists, named.rules)) if wanted else None
-        if automaton is None or not automaton.words:
+        if not wanted:
+            continue
+        # Some of the templates in each place, and all of them in some place: compiling takes the time.
+        chosen = random_.sample(templates, min(len(templates), max(LEAST_TEMPLATES, wanted // 2)))
+        automaton = compile_commands(CommandSet(tuple(chosen), values, named.rules))
+        if not automaton.words:
             continue
         for _ in range(wanted):
             example = _said(automaton, random_)
             if example is not None:
                 yield replace(example, marks=mark(example.words))
+
+
+def _few(values: ValueList, random_: random.Random) -> ValueList:
+    """Return a list with some of its values: a number is as good as another to learn from, and all take long."""
+    if len(values.values) <= MOST_VALUES:
+        return values
+    return replace(values, values=tuple(random_.sample(values.values, MOST_VALUES)))
 
 
 def _said(automaton: Automaton, random_: random.Random) -> Example | None:
