@@ -81,6 +81,8 @@ def _figures(manifest: Manifest, answered: Sequence[Answered]) -> dict[str, Any]
         }
         for number in range(count)
     ]
+    taken = np.mean([one.took_s[number] for one, number in zip(answered, chosen, strict=True)])
+    figures["times_faster"] = float(np.mean([one.took_s[-1] for one in answered]) / taken)
     figures["calibration_error"] = _error(answered, count - 1)
     figures["latency_us"] = _latency([one.took_s[number] for one, number in zip(answered, chosen, strict=True)])
     return figures
@@ -90,7 +92,7 @@ def _left_at(one: Answered, manifest: Manifest) -> int:
     """Return the exit at which the policy leaves, counted from 0: the first that is sure of label and slots."""
     for number, opinion in enumerate(one.opinions[:-1]):
         entry = manifest.exits[number]
-        if opinion.chance >= entry.sure["free"] and opinion.slot_chance >= entry.slot_sure:
+        if opinion.chance >= entry.leave and opinion.slot_chance >= entry.slot_sure:
             return number
     return len(one.opinions) - 1
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 _TEMPERATURES = np.exp(np.linspace(np.log(0.2), np.log(5), 81))
+_LEAST_CHANCE = 1e-12
 _THRESHOLDS = np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)])
 MOST_WRONG = {"free": 0.015, "guarded": 0.004}
 MOST_STRANGERS = {"free": 0.008, "guarded": 0.001}
@@ -23,7 +24,7 @@ class Judged:
 
 
 def temperature_of(judged: Judged) -> float:
-    """Return the temperature with the least negative log likelihood."""
+    """Return the temperature with the least negative log likelihood of what is decided."""
     losses = [_loss(judged, temperature) for temperature in _TEMPERATURES]
     return float(_TEMPERATURES[int(np.argmin(losses))])
 
@@ -55,8 +56,13 @@ def threshold_of(judged: Judged, temperature: float, risk: str) -> float:
 
 
 def _loss(judged: Judged, temperature: float) -> float:
+    """Return the negative log likelihood of what is decided: which command, or that it is none at all."""
     known = judged.labels >= 0
     scaled = judged.logits[known] / temperature
     shifted = scaled - scaled.max(1, keepdims=True)
-    log = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
-    return float(-log[np.arange(len(log)), judged.labels[known]].mean())
+    powers = np.exp(shifted)
+    labels = judged.labels[known]
+    own = powers[np.arange(len(labels)), labels]
+    none = powers[:, ~judged.commands].sum(1)
+    right = np.where(judged.commands[labels], own, none) / powers.sum(1)
+    return float(-np.log(np.maximum(right, _LEAST_CHANCE)).mean())

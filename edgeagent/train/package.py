@@ -14,12 +14,12 @@ import numpy as np
 
 from edgeagent import __version__
 from edgeagent.act.vocabulary import Lists
-from edgeagent.evaluate.scores import calibration_error
-from edgeagent.train.calibrate import Judged, chances, temperature_of, threshold_of
+from edgeagent.train.calibrate import Judged, temperature_of, threshold_of
 from edgeagent.train.corpus import Corpus, Encoded
 from edgeagent.train.examples import OUTSIDE, Example
 from edgeagent.train.export import graphs, left_over, quantise
 from edgeagent.train.known_values import Known, Ranges
+from edgeagent.train.measure import confusions, leave_at, measured_exit, offers, policy
 from edgeagent.train.network import CommandNetwork, Weights, folded
 from edgeagent.train.noise import AROUND, FILLERS, POLITE_AFTER, POLITE_BEFORE
 from edgeagent.train.recipe import Recipe
@@ -85,18 +85,6 @@ def package(learned: Learned, knowledge: Knowledge, recipe: Recipe, out: Path) -
             shutil.rmtree(out)
         shutil.move(folder, out)
     return measured
-
-
-def offers(bundle: Bundle, encoded: Encoded) -> list[list[RawOffer]]:
-    """Return for each sentence what every exit computes."""
-    segments = OnnxSegments(bundle)
-    all_offers = []
-    for ids, marks in zip(encoded.ids, encoded.marks, strict=True):
-        offered = [segments.first(ids, marks)]
-        while (hidden := offered[-1].hidden) is not None and len(offered) < len(bundle.manifest.exits):
-            offered.append(segments.later(len(offered), hidden))
-        all_offers.append(offered)
-    return all_offers
 
 
 def _write_segments(network: CommandNetwork, weights: Weights, train: Encoded, folder: Path, scratch: Path) -> None:
@@ -190,38 +178,19 @@ def _calibrated(draft: dict[str, Any], corpus: Corpus, train: Encoded, valid: En
     commands = np.array([label.intent is not None for label in corpus.labels])
     measured: dict[str, Any] = {"sentences": len(valid), "exits": []}
     for number, entry in enumerate(draft["exits"]):
-        judged = Judged(np.array([one[number].labels for one in offered]), valid.labels, commands)
+        judged = Judged(offered.logits(number), valid.labels, commands)
         entry["temperature"] = temperature_of(judged)
         entry["sure"] = {risk: threshold_of(judged, entry["temperature"], risk) for risk in ("free", "guarded")}
-        probability = chances(judged.logits, entry["temperature"])
-        is_right = probability.argmax(1) == valid.labels
-        measured["exits"].append(
-            {
-                "accuracy": float(is_right.mean()),
-                "calibration_error": calibration_error(probability.max(1), is_right),
-                **{key: entry[key] for key in ("temperature", "sure")},
-            }
-        )
-    measured["policy"] = _policy(offered, valid, [entry["temperature"] for entry in draft["exits"]])
+        found = measured_exit(offered, number, entry["temperature"], corpus, valid.labels)
+        measured["exits"].append({**found, **{key: entry[key] for key in ("temperature", "sure")}})
+    measured["policy"] = policy(offered, valid.labels, [entry["temperature"] for entry in draft["exits"]])
+    draft["exits"][0]["leave"] = leave_at(measured["policy"])
+    measured["confusions"] = confusions(offered, corpus, valid.labels)
     draft["scope"] = _scope(bundle, corpus, train, folder)
     draft["files"] = _hashes(folder)
     _write(draft, folder)
-    draft["scope"]["least"] = _least_likeness(open_bundle(folder), valid, offered)
+    draft["scope"]["least"] = _least_likeness(open_bundle(folder), valid, offered.offers)
     return measured
-
-
-def _policy(
-    offered: Sequence[Sequence[RawOffer]], valid: Encoded, temperatures: Sequence[float]
-) -> list[dict[str, float]]:
-    """Return for thresholds of the first exit which share leaves there, and which share is right in the end."""
-    first, last = (chances(np.array([one[at].labels for one in offered]), temperatures[at]) for at in (0, -1))
-    rows = []
-    for threshold in np.linspace(0.3, 1.0, 36):
-        early = first.max(1) >= threshold
-        answers = np.where(early, first.argmax(1), last.argmax(1))
-        right = float((answers == valid.labels).mean())
-        rows.append({"threshold": float(threshold), "leaves_early": float(early.mean()), "accuracy": right})
-    return rows
 
 
 def _scope(bundle: Bundle, corpus: Corpus, train: Encoded, folder: Path) -> dict[str, Any]:

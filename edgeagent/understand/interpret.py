@@ -162,8 +162,8 @@ class Interpreter:
             why.append(_told(opinion, verdict))
             if not verdict.refusal and not verdict.doubts:
                 return _command(transcript, opinion, verdict, why)
-            if opinion.label.intent is None and opinion.chance >= tolerance.model.manifest.exits[0].sure["guarded"]:
-                break  # surely no command: deeper exits would only say so again
+            if opinion.chance >= tolerance.model.manifest.exits[opinion.exit - 1].leave:
+                break  # deeper exits would only say so again
         if opinion is not None and (order := self._beside(transcript, words, tolerance, opinion, verdict, why)):
             return order
         offered = None if opinion is None or verdict.refusal else _command(transcript, opinion, verdict, why)

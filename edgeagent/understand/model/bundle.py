@@ -38,6 +38,7 @@ class ExitEntry(_Strict):
     tflite: str | None = None
     temperature: float = Field(gt=0, le=100)
     sure: Mapping[RiskClass, float] = Field(description="Least confidence by risk class.")
+    leave: float = Field(1.0, ge=0, le=1, description="From this confidence on, later exits say the same.")
     slot_sure: float = Field(ge=0, le=1, description="Least probability of the least sure slot.")
 
 
