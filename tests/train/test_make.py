@@ -42,8 +42,9 @@ def data(folder: Path) -> None:
     (folder / "valid.jsonl").write_text(text)
 
 
-def train(folder: Path, epochs: int, *limits: str) -> subprocess.Popen[str]:
-    (folder / "tiny.yaml").write_text(TINY % epochs)
+def train(folder: Path, epochs: int | None = None, *limits: str) -> subprocess.Popen[str]:
+    if epochs is not None:
+        (folder / "tiny.yaml").write_text(TINY % epochs)
     return subprocess.Popen(
         [*limits, sys.executable, "-m", "edgeagent", "train",
          str(folder / "tiny.yaml"), "--sources", str(folder), "--out",
@@ -71,6 +72,26 @@ def test_a_recipe_becomes_a_bundle_that_knows_what_it_was_taught(tmp_path: Path)
     report = tmp_path / "model" / "report"
     assert json.loads((report / "training.json").read_text())["policy"]
     assert (report / "training.png").read_bytes()[1:4] == b"PNG"
+
+
+@needs_torch
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_teacher_is_fine_tuned_once_and_tells_of_sentences_without_labels(tmp_path: Path) -> None:
+    data(tmp_path)
+    (tmp_path / "more.txt").write_text("turn on the pink lamp\n\nput out the pink lamp\n")
+    more = "\ndistillation: {layers: 1, epochs: 2, batch: 16, rate: 5.0e-4, unlabelled: [more.txt]}"
+    (tmp_path / "tiny.yaml").write_text(TINY % 12 + more)
+    program = train(tmp_path)
+    out, log = program.communicate()
+    assert program.returncode == 0, log
+    assert "teacher, epoch 2:" in log
+    assert "the teacher told of 122 sentences, 2 of them unlabelled" in log
+    assert json.loads(out.splitlines()[-1])["exits"][1]["accuracy"] > 0.95
+    again = train(tmp_path)
+    _, log = again.communicate()
+    assert "the teacher told of 122" in log
+    assert "teacher, epoch" not in log  # what it said is kept
 
 
 @needs_torch
