@@ -4,19 +4,16 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from edgeagent.errors import SettingsError
 from edgeagent.grammar.commands import read_yaml
+from edgeagent.strict import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Templates(_Strict):
+class Templates(Strict):
     """Sentences made of templates, in made-up homes and plants."""
 
     files: tuple[str, ...] = Field(description="YAML files of templates, beside the recipe.")
@@ -31,7 +28,7 @@ class Templates(_Strict):
     held_out_every: int = Field(9, ge=2, description="Every n-th template is kept for validation.")
 
 
-class Source(_Strict):
+class Source(Strict):
     """A file of labelled sentences."""
 
     file: str = Field(description="JSON lines, in the folder of sources.")
@@ -49,7 +46,7 @@ class Source(_Strict):
     most: int | None = Field(None, ge=1, description="Take this many, drawn by the seed.")
 
 
-class Building(_Strict):
+class Building(Strict):
     """The network."""
 
     table: int = Field(96, ge=8, le=384)
@@ -61,7 +58,7 @@ class Building(_Strict):
     vocabulary: Literal["minilm", "corpus"] = "minilm"
 
 
-class Learning(_Strict):
+class Learning(Strict):
     """How it learns."""
 
     epochs: int = Field(16, ge=1, le=1000)
@@ -74,7 +71,7 @@ class Learning(_Strict):
     unknown_names: Share = Field(0.1, description="Share of sentences whose names are not marked.")
 
 
-class Distillation(_Strict):
+class Distillation(Strict):
     """A larger network is fine-tuned first, and tells the small one more than the labels do."""
 
     layers: int = Field(3, ge=1, le=6, description="Of MiniLM's six.")
@@ -88,7 +85,7 @@ class Distillation(_Strict):
     feature: float = Field(0.5, ge=0, description="Weight of learning the teacher's view of whole sentences.")
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """A recipe."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgeagent.errors import SettingsError
 from edgeagent.files import write_durably
 from edgeagent.grammar.commands import CommandSet, Template, expression, read_yaml
+from edgeagent.strict import Strict
 
 MOST_LESSONS = 200
 PREFIX = "taught "
@@ -21,18 +22,14 @@ _EXAMPLE = 'For example: teach: [{say: ["cosy time", "make it cosy"], means: "di
 Sentence = Annotated[str, Field(min_length=1, max_length=300)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Lesson(_Strict):
+class Lesson(Strict):
     """Sentences (in the syntax of templates), and a sentence that does what they mean."""
 
     say: tuple[Sentence, ...] = Field(min_length=1, max_length=100)
     means: Sentence
 
 
-class _Document(_Strict):
+class _Document(Strict):
     language: str = "en"
     teach: tuple[Lesson, ...] = Field(min_length=1, max_length=MOST_LESSONS)
 

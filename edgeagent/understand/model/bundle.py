@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgeagent.errors import ModelError
+from edgeagent.strict import Strict
 from edgeagent.understand.model.gazetteer import FEATURES
 from edgeagent.understand.model.labels import Label
 
@@ -20,18 +21,14 @@ _REMEDY = "Install the model again, or name another folder: [understanding] mode
 RiskClass = Literal["free", "guarded"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class FileEntry(_Strict):
+class FileEntry(Strict):
     """A file of the bundle."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     bytes: int = Field(ge=0, le=MOST_BYTES)
 
 
-class ExitEntry(_Strict):
+class ExitEntry(Strict):
     """One exit: its files, by runtime, how its confidence is calibrated, and how sure it must be to act."""
 
     onnx: str
@@ -42,7 +39,7 @@ class ExitEntry(_Strict):
     slot_sure: float = Field(ge=0, le=1, description="Least probability of the least sure slot.")
 
 
-class LabelEntry(_Strict):
+class LabelEntry(Strict):
     """One label. `words` may stand in a sentence of it without saying more; `needs` are slots it must have."""
 
     name: str
@@ -53,7 +50,7 @@ class LabelEntry(_Strict):
     needs: tuple[str, ...] = ()
 
 
-class Scope(_Strict):
+class Scope(Strict):
     """What tells a command from everything else."""
 
     prototypes: str | None = Field(None, description="File of prototypes: rows of 8-bit features, [prototypes, width].")
@@ -61,7 +58,7 @@ class Scope(_Strict):
     least: float = Field(-1.0, description="Least likeness to a prototype of the label.")
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """All that is known of a model."""
 
     format: Literal[1]
