@@ -1,5 +1,6 @@
 """A taught network to a bundle: quantised, calibrated, with what the daemon must know, written whole or not at all."""
 
+import gzip
 import hashlib
 import json
 import shutil
@@ -22,6 +23,7 @@ from edgeagent.train.known_values import Known, Ranges
 from edgeagent.train.measure import confusions, leave_at, measured_exit, offers, policy
 from edgeagent.train.network import CommandNetwork, Weights, folded
 from edgeagent.train.noise import AROUND, FILLERS, POLITE_AFTER, POLITE_BEFORE
+from edgeagent.train.phrases import phrases
 from edgeagent.train.recipe import Recipe
 from edgeagent.train.tflite import tflite_graphs
 from edgeagent.understand.model.bundle import MANIFEST, VERSION, Bundle, Manifest, open_bundle
@@ -33,6 +35,7 @@ from edgeagent.understand.model.segments import RawOffer
 CALIBRATION_SENTENCES = 400
 PROTOTYPES_OF_A_LABEL = 6
 FLOATS = "float"
+PHRASES = "phrases.txt.gz"
 ALWAYS_THERE = 0.97
 """A slot that so many sentences of a label have is one that it needs."""
 SEEN_OFTEN = 3
@@ -70,6 +73,8 @@ def package(learned: Learned, knowledge: Knowledge, recipe: Recipe, out: Path) -
         folder.mkdir()
         _write_segments(network, weights, train, folder, Path(scratch))
         (folder / "vocabulary.txt").write_text("\n".join(learned.vocabulary) + "\n", "utf-8")
+        if knowledge.lists:
+            (folder / PHRASES).write_bytes(gzip.compress("\n".join(phrases(corpus, recipe.seed)).encode(), mtime=0))
         draft = _manifest(network, corpus, knowledge, recipe, folder)
         _write(draft, folder)
         measured = _calibrated(draft, corpus, train, valid, folder)
@@ -127,6 +132,7 @@ def _manifest(
         "values": {slot: dict(sorted(words.items())) for slot, words in sorted(knowledge.known.items())},
         "ranges": knowledge.ranges,
         "fillers": sorted(fillers),
+        "phrases": PHRASES if knowledge.lists else None,
         "files": _hashes(folder),
     }  # fmt: skip
 

@@ -76,6 +76,7 @@ class Manifest(Strict):
     ranges: Mapping[str, tuple[float, float]] = Field(description="By slot: the numbers that can be said.")
     fillers: frozenset[str] = frozenset()
     golden: str | None = None
+    phrases: str | None = Field(None, description="Sentences with places for names, for recognizers; gzip.")
     files: Mapping[str, FileEntry]
 
 
