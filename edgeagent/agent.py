@@ -279,7 +279,8 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
         ) from error
     async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
         listening, _ = await asyncio.gather(
-            asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter, parts.deaf), agent.settle()
+            asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter, parts.deaf, settings.waking),
+            agent.settle(),
         )
         watchdog = asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog")
         try:

@@ -11,7 +11,8 @@ from typing import Literal
 
 from edgeagent.errors import EdgeAgentError
 from edgeagent.hear import microphone
-from edgeagent.settings import AgentSettings, UnderstandingSettings
+from edgeagent.listening import wake_words
+from edgeagent.settings import AgentSettings, UnderstandingSettings, WakingSettings
 from edgeagent.understand.model.bundle import open_bundle
 from edgeagent.understand.model.self_test import disagreements
 from edgeagent.understanding import model_folder, segments_of
@@ -44,6 +45,7 @@ async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[
         await _broker(reach_broker),
         _models(),
         _command_model(settings.understanding),
+        _wake_words(settings.waking),
         _clock(datetime.now(UTC)),
         _disk(settings.device.state_dir),
         _voice(settings),
@@ -102,6 +104,15 @@ def _command_model(settings: UnderstandingSettings) -> Finding:
         found = f"{name} decides {len(different)} of {count} golden sentences in another way: {different[0]!r}"
         return Finding("understands", "failure", found, "Install the model again, or use the other runtime.")
     return Finding("understands", "ok", f"{name} decides all {count} golden sentences as it should")
+
+
+def _wake_words(settings: WakingSettings) -> Finding:
+    try:
+        wake_words(settings)
+    except EdgeAgentError as error:
+        return Finding("wakes", "failure", str(error), error.remedy)
+    waits = f"waits for {' or '.join(settings.words)}" if settings.words else "always listens: [waking] words is empty"
+    return Finding("wakes", "ok", waits)
 
 
 def _clock(now: datetime) -> Finding:

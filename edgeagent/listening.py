@@ -4,14 +4,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from edgeagent.errors import ModelError
 from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
 from edgeagent.hear.pronounce import Pronunciations
-from edgeagent.messages import FRAME_BYTES, Frame, Report
+from edgeagent.hear.waking import SILENCE, Gate, WakeDetector
+from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.settings import HearingSettings
+from edgeagent.settings import HearingSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
 
-_SILENCE = bytes(FRAME_BYTES)
+ALWAYS = WakingSettings()
 
 
 class Listening:
@@ -22,9 +24,15 @@ class Listening:
     """
 
     def __init__(
-        self, settings: HearingSettings, current: Callable[[], Interpreter], deaf: threading.Event | None = None
+        self,
+        settings: HearingSettings,
+        current: Callable[[], Interpreter],
+        deaf: threading.Event | None = None,
+        waking: WakingSettings = ALWAYS,
     ) -> None:
-        """Load the recognizer with the current grammar. Raise ModelError if that fails."""
+        """Load the recognizer with the current grammar, and the wake words. Raise ModelError if that fails."""
+        self._wake_words = wake_words(waking)
+        self._waking = waking
         self.deaf = deaf or threading.Event()
         self.heard_at = time.monotonic()
         self._settings = settings
@@ -34,13 +42,25 @@ class Listening:
 
     def hear(self, frames: Iterable[Frame], report: Report) -> Iterator[Heard]:
         """Yield what is said in the frames; `report` gets partial transcripts. For one thread at a time."""
+        if self._wake_words is None:
+            yield from self._perceived(self._attend(frames), report)
+            return
+        self._wake_words.reset()
+        gate = Gate(
+            self._wake_words, speech_detector(self._settings.vad_mode), self._waking, lambda word: report(Woken(word))
+        )
+        for heard in self._perceived(gate(self._attend(frames)), report):
+            gate.heard(is_for_us=isinstance(heard.interpretation, Command | Question))
+            yield heard
+
+    def _perceived(self, frames: Iterator[Frame], report: Report) -> Iterator[Heard]:
         detector = speech_detector(self._settings.vad_mode)
-        return perceive(self._attend(frames), detector, self._recognizer, self._prepared, self._settings, report)
+        return perceive(frames, detector, self._recognizer, self._prepared, self._settings, report)
 
     def _attend(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self.heard_at = time.monotonic()
-            yield _SILENCE if self.deaf.is_set() else frame
+            yield SILENCE if self.deaf.is_set() else frame
 
     def _prepared(self) -> Interpreter:
         latest = self._current()
@@ -48,3 +68,18 @@ class Listening:
             self._recognizer.use(latest.automaton.flat())
             self._interpreter = latest
         return latest
+
+
+def wake_words(settings: WakingSettings) -> WakeDetector | None:
+    """Return the detector of the wake words that the settings name; None if they name none.
+
+    Raise ModelError if one is missing or damaged, or if the library is not installed.
+    """
+    if not settings.words:
+        return None
+    try:
+        from edgeagent.hear.microwakeword import MicroWakeWords
+    except ImportError as error:
+        remedy = 'pip install "edgeagent[wake]", or leave [waking] words empty.'
+        raise ModelError("wake words need pymicro-wakeword, which is not installed", remedy=remedy) from error
+    return MicroWakeWords(settings.words, settings.cutoff)

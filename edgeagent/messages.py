@@ -242,7 +242,14 @@ class Published:
     message: Message
 
 
-Step = Transcript | Command | Question | Rejection | Published | Outcome | Answer
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """A wake word was heard: what is said next is for us."""
+
+    word: str
+
+
+Step = Woken | Transcript | Command | Question | Rejection | Published | Outcome | Answer
 """What a reporter is told of, in the order in which it happens."""
 
 Report = Callable[[Step], None]

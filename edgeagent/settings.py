@@ -143,6 +143,19 @@ class HearingSettings(Settings):
     """A transcript that is less sure than this is refused."""
 
 
+class WakingSettings(Settings):
+    """What the device waits for before it listens; without words it always listens, and the grammar is the gate."""
+
+    words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Wake words: okay_nabu, hey_jarvis, hey_mycroft, alexa, or the JSON file of a microWakeWord model."""
+    cutoff: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Probability from which a wake word counts; when absent, each model's own."""
+    wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
+    """Seconds that an order may take to begin after the wake word."""
+    follow_up_s: Annotated[float, Field(ge=0, le=60)] = 6.0
+    """Seconds after an order, an answer or a question in which no wake word is needed."""
+
+
 class UnderstandingSettings(Settings):
     """What understands beyond the grammar."""
 
@@ -196,6 +209,8 @@ class AgentSettings(Settings):
     """Where sound comes from."""
     hearing: HearingSettings = HearingSettings()
     """When an utterance starts and ends."""
+    waking: WakingSettings = WakingSettings()
+    """What it waits for before it listens."""
     understanding: UnderstandingSettings = UnderstandingSettings()
     """What understands beyond the grammar."""
     answering: AnswerSettings = AnswerSettings()

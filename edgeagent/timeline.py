@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from edgeagent.logs import printable
-from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript
+from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript, Woken
 
 _STYLES: Mapping[str, str] = {
+    "woken": "bold cyan",
     "hearing": "dim",
     "heard": "bold",
     "understood": "green",
@@ -31,6 +32,8 @@ _FIRST_EXIT = 0
 def as_row(step: Step) -> dict[str, Any]:
     """Return a step as a flat object; `step` names its sort, `utterance` says which utterance it belongs to."""
     match step:
+        case Woken():
+            return {"utterance": "", "step": "woken", "text": step.word}
         case Transcript():
             return _transcript_row(step)
         case Command():

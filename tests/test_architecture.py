@@ -18,6 +18,7 @@ SEAMS = {
     "amqtt": {"edgeagent.broker"},
     "sounddevice": {"edgeagent.hear.microphone"},
     "pocketsphinx": {"edgeagent.hear.pocketsphinx"},
+    "pymicro_wakeword": {"edgeagent.hear.microwakeword"},
     "soundfile": {"edgeagent.hear.files", "edgeagent.demo.make_sounds"},
     "soxr": {"edgeagent.hear.files"},
     "hassil": {

@@ -35,7 +35,7 @@ def found(state: Path) -> dict[str, Finding]:
 
 
 def test_everything_that_is_needed_is_looked_at(tmp_path: Path) -> None:
-    subjects = {"microphone", "permissions", "broker", "models", "understands", "clock", "disk", "voice"}
+    subjects = {"microphone", "permissions", "broker", "models", "understands", "wakes", "clock", "disk", "voice"}
     assert set(found(tmp_path)) == subjects
 
 
