@@ -17,11 +17,15 @@ _BINDS = words_in("""
 when whenever while if unless until till once after before later tonight tomorrow today morning afternoon evening
 midnight noon o'clock minute minutes hour hours second seconds day days week every always never except but only without
 not other others else both half
+second thoughts thought changed mind forget maybe perhaps yet check first leave instead rather cancel wait hold hang
 monday tuesday wednesday thursday friday saturday sunday sunset sunrise
 """)
-"""Words by which a part of a sentence says when, how far or on what condition."""
+"""Words by which a part of a sentence says when, how far or on what condition, or takes the order back."""
 _PLACES = words_in("in at inside for of on into")
 _ARTICLES = words_in("the a an my our your his her their this that these those")
+_LEADS_ON = _ARTICLES | _PLACES | words_in("on off up down out over away to about with from by than as like near")
+"""An order beside an aside does not begin with these: "wipe the dust | off the lamp" is one phrase."""
+_LEADS_TO_VERB = words_in("you to please and so then let's lets just i we they don't not can could would will go")
 _HALF = _ARTICLES | words_in("in at of to for with from by and or")
 """A phrase does not end with these."""
 
@@ -53,17 +57,34 @@ def cores(words: Sequence[str], strange: Collection[int], covered: Collection[in
         one
         for one in found
         if one.end - one.start >= LEAST_ORDER
-        and not (one.start and one.start in covered)
+        and not (one.start and (one.start in covered or words[one.start] in _LEADS_ON))
         and _are_asides(words, one, strange)
     ]
     return sorted(usable, key=lambda one: one.start - one.end)[:MOST_CORES]
+
+
+def are_remarks(words: Sequence[str], strange: Collection[int], covered: Collection[int]) -> bool:
+    """Tell whether strange words can be remarks that change nothing about an order that is clear without them.
+
+    None of them may be what is to be done ("could you *wipe* ..."), where ("in the *basement*") or part of a name
+    ("the *wobbly* lamp").
+    """
+    if any(word in _BINDS or word in NUMBER_WORDS for place, word in enumerate(words) if place not in covered):
+        return False
+    return all(
+        place > 0
+        and words[place - 1] not in _LEADS_TO_VERB
+        and place + 1 not in covered
+        and not _is_place(words, place)
+        for place in strange
+    )
 
 
 def endings(words: Sequence[str]) -> Iterator[Core]:
     """Yield what may be the order after an aside, the longest first."""
     for start in range(LEAST_ASIDE, len(words) - LEAST_ORDER + 1):
         core = Core(start, len(words), tuple(words[:start]))
-        if _are_asides(words, core, ()):
+        if words[start] not in _LEADS_ON and _are_asides(words, core, ()):
             yield core
 
 

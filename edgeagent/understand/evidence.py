@@ -24,16 +24,21 @@ from edgeagent.understand.wordlists import Phrases, phrases_in, words_in
 
 MOST_UNEXPLAINED = 3
 HERE = "here"
+ANSWERED_FROM = 0.75
+"""A question is answered in spite of doubts, so it must be this one at least so surely."""
 GUARDED = frozenset({"unlock", "start_machine", "set_point", "emergency_stop"})
 """Intents whose mistakes are dear, whatever the device; what a device guards is asked about later all the same."""
 AGAINST = words_in("""
 not don't doesn't didn't won't can't couldn't shouldn't wouldn't isn't never nobody without unless if whether
 said says told asked should shall might may why who yesterday tomorrow would've was were had did been
-suppose supposing imagine pretend
+suppose supposing imagine pretend who's
 """)
+_CONDITIONS = words_in("when whenever once until till")
+"""Words that put an order off; in a question they may ask."""
 _REPORTED = Phrases(phrases_in(
     "how do i|how do you|how do we|how can i|how can you|how can we|how does one|how to|i've already|i have already|"
-    "we've already|we have already|i already|we already|he already|she already|they already|i just|we just|in case of"
+    "we've already|we have already|i already|we already|he already|she already|they already|i just|we just|in case of|"
+    "no need|no point|no reason|no sense"
 ))  # fmt: skip
 """Phrases that ask how it is done, or tell that it was done."""
 _HARMLESS = Phrases(phrases_in(
@@ -43,6 +48,9 @@ _HARMLESS = Phrases(phrases_in(
     "i suppose|i'd be grateful if|i'd be obliged if|i'd be happy if|would be nice if|would be great if|"
     "be lovely if|if it isn't too much|if it's not too much|if it is not too much|"
     "if you would be so kind|might i trouble you|why not|but not more|but no more|can't make out|can't even see|"
+    "when you get a chance|when you get a moment|when you get a minute|when you have a moment|when you have a second|"
+    "when you have a minute|when you have time|when you can|when you're ready|whenever you like|whenever you can|"
+    "once more|once again|at once|just this once|all at once|"
     "can't even hear|if it's okay|if that's okay|if that's alright|if you please|if you want to be useful"
 ))  # fmt: skip
 """Phrases in which a word of AGAINST says nothing against a command."""
@@ -98,6 +106,7 @@ _STRANGERS = {
     "neg_more": "talk about it",
     "neg_metaphor": "another use of these words",
 }
+_QUESTIONS = ("get_", "timer_left", "help")
 _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 
 
@@ -105,7 +114,7 @@ _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 class Verdict:
     """What is to be done about an opinion: `refusal` and `doubts` in words; neither means that it can be obeyed.
 
-    `strange` are the places of words that the label's sentences never have, if nothing worse speaks against it.
+    `strange` are the places of words that the label's sentences never have; `is_only_strange`: nothing else is wrong.
     """
 
     slots: tuple[Slot, ...]
@@ -113,6 +122,7 @@ class Verdict:
     doubts: tuple[str, ...]
     reason: RejectionReason = "not-a-command"
     strange: tuple[int, ...] = ()
+    is_only_strange: bool = False
 
 
 def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Manifest) -> Verdict:
@@ -125,12 +135,14 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     slots, covered, doubts, refusal = _slots(opinion, said, values)
     if refusal:
         return Verdict(slots, refusal, (), "no-such-device" if refusal.startswith("there is no") else "not-a-command")
-    against = speaks_against(said, covered)
+    against = speaks_against(said, covered) or _puts_off(said, label)
     if against is not None:
         return Verdict(slots, f'"{against}" speaks against it', ())
     missing = [name for name in label.needs if all(slot.name != name for slot in slots)]
     if missing:
         return Verdict(slots, f"the {missing[0]} was not said", ())
+    if label.intent.startswith("get_") and opinion.chance < ANSWERED_FROM:
+        return Verdict(slots, f"only {opinion.chance:.0%} sure that this is asked", ())
     if opinion.command_chance < manifest.ask_from:
         return Verdict(slots, f"only {opinion.command_chance:.0%} sure that it is a command", ())
     idle = covered | _HARMLESS.places(said) | POLITE.places(said)
@@ -141,10 +153,10 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     listed = _listed([said[place] for place in strange])
     if len(strange) > MOST_UNEXPLAINED:
         return Verdict(slots, f"{listed} do not belong to {label.intent.replace('_', ' ')}", (), strange=strange)
-    doubts += [f"{listed} was not explained"] if strange else []
     doubts += _unsure(opinion, entry, manifest)
     doubts += _sides(label, said, covered)
-    return Verdict(slots, "", tuple(doubts), strange=strange)
+    told = [f"{listed} was not explained"] if strange else []
+    return Verdict(slots, "", (*told, *doubts), strange=strange, is_only_strange=not doubts)
 
 
 def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str | None:
@@ -154,6 +166,13 @@ def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str |
     places = (place for place in range(len(said)) if place not in covered and place not in harmless)
     told = next((one for place, one in _REPORTED.found(said) if place not in harmless), None)
     return next((said[place] for place in places if said[place] in AGAINST), " ".join(told) if told else None)
+
+
+def _puts_off(said: Phrase, label: LabelEntry) -> str | None:
+    if (label.intent or "").startswith(_QUESTIONS):
+        return None
+    harmless = _HARMLESS.places(said)
+    return next((word for place, word in enumerate(said) if word in _CONDITIONS and place not in harmless), None)
 
 
 def risk_of(label: LabelEntry) -> RiskClass:

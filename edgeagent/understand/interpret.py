@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.grammar.spoken import MOST_WORDS, spell_out
 from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
-from edgeagent.understand.asides import Core, cores, endings
+from edgeagent.understand.asides import LEAST_ORDER, Core, are_remarks, cores, endings
 from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
 from edgeagent.understand.head import Head
 from edgeagent.understand.model.gazetteer import Gazetteer
@@ -44,6 +44,8 @@ _ANSWERS = frozenset({"confirm", "deny", "choose"})
 EVEN, VERY_SURE = 0.5, 0.9
 SURELY_ORDERED = 0.9
 """An order beside an aside: so sure must the model be that the whole sentence is an order."""
+CERTAIN = 0.97
+"""So sure the model must be for strange words to be taken for remarks."""
 MOST_NEAR = 3
 """More meanings one word away than this is no near miss but a piece of many sentences."""
 
@@ -141,7 +143,7 @@ class Interpreter:
     ) -> Interpretation:
         """Take what the model understands without a doubt when what was corrected is left out."""
         for repair in repairs(words):
-            if not repair.is_correction or speaks_against(words) is not None:
+            if not repair.is_correction or len(repair.words) < LEAST_ORDER or speaks_against(words) is not None:
                 continue
             for opinion in tolerance.opinions(repair.words):
                 verdict = weigh(opinion, repair.words, tolerance.values, tolerance.model.manifest)
@@ -185,6 +187,11 @@ class Interpreter:
         if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in GUARDED or speaks_against(words):
             return None
         covered = {place for span in opinion.spans for place in range(span.start, span.end)}
+        if verdict.is_only_strange and opinion.chance >= CERTAIN and are_remarks(words, verdict.strange, covered):
+            left_out = " ".join(words[place] for place in verdict.strange)
+            return replace(
+                _command(transcript, opinion, verdict, [*why, f'"{left_out}" was taken for a remark']), doubt=""
+            )
         for core in cores(words, verdict.strange, covered) if verdict.strange else ():
             found = self._order(transcript, words[core.start : core.end], tolerance, opinion.label.intent)
             if found is not None:
