@@ -116,7 +116,7 @@ def evaluate_understanding(
     """Judge sentences in a home and a plant: obeyed, asked about, refused, and what is done."""
     from edgeagent.evaluate.understanding import understanding
 
-    _show(understanding(_model(model), folder), is_json=json, tables=("rows",))
+    _show(understanding(_model(model), folder), is_json=json, tables=("rows", "intents"))
 
 
 @bench_app.command("text")

@@ -24,6 +24,7 @@ def understanding(model: CommandModel | None, folder: Path) -> dict[str, Any]:
     rows = []
     mistakes: list[dict[str, str]] = []
     exits: Counter[str] = Counter()
+    by_intent: dict[str, Counter[str]] = {}
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         raise SettingsError(f"{folder}: holds no .jsonl file", remedy=_ROW)
@@ -34,6 +35,8 @@ def understanding(model: CommandModel | None, folder: Path) -> dict[str, Any]:
             outcome = judges[row["place"]](row["text"])
             verdict = _verdict(judges[row["place"]], row, outcome)
             counts.setdefault((row["place"], row["expect"]), Counter())[verdict] += 1
+            if row["expect"] != "refuse":
+                by_intent.setdefault(row["intent"], Counter())[verdict] += 1
             exits[str(getattr(outcome.interpretation, "exit", "none"))] += 1
             if verdict == "wrong":
                 mistakes.append(
@@ -42,7 +45,12 @@ def understanding(model: CommandModel | None, folder: Path) -> dict[str, Any]:
         for (place, expect), found in sorted(counts.items()):
             told = {"file": file.stem, "place": place, "expect": expect, "n": found.total()}
             rows.append(told | {name: found[name] for name in VERDICTS})
-    return {"rows": rows, "decided_at_exit": dict(sorted(exits.items())), "mistakes": mistakes}
+    intents = [
+        {"intent": intent, "n": found.total(), **{name: found[name] for name in VERDICTS}}
+        for intent, found in sorted(by_intent.items())
+    ]
+    figures = {"rows": rows, "intents": intents, "decided_at_exit": dict(sorted(exits.items()))}
+    return {**figures, "mistakes": mistakes}
 
 
 def _verdict(judge: Judge, row: Mapping[str, Any], outcome: Outcome) -> str:

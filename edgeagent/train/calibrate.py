@@ -10,11 +10,11 @@ _TEMPERATURES = np.exp(np.linspace(np.log(0.2), np.log(5), 81))
 _LEAST_CHANCE = 1e-12
 _THRESHOLDS = np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)])
 MOST_WRONG = {"free": 0.03, "guarded": 0.004}
-MOST_STRANGERS = {"free": 0.025, "guarded": 0.001}
+MOST_STRANGERS = {"free": 0.012, "guarded": 0.001}
 """Shares: of what is obeyed, so much may be another label; of what is no command, so much may be obeyed.
 
-By the model's word alone: the evidence that its answers are weighed against stops nearly all of these. The shares for
-free orders were chosen on the development set: 0.008 cost 6 % of its commands and stopped one sentence of 180.
+By the model's word alone: the evidence that its answers are weighed against stops most of these. The shares for free
+orders were chosen on the development set, where twice as many strangers won 1 % of the commands.
 """
 
 

@@ -26,6 +26,7 @@ _ARTICLES = words_in("the a an my our your his her their this that these those")
 _LEADS_ON = _ARTICLES | _PLACES | words_in("on off up down out over away to about with from by than as like near")
 """An order beside an aside does not begin with these: "wipe the dust | off the lamp" is one phrase."""
 _LEADS_TO_VERB = words_in("you to please and so then let's lets just i we they don't not can could would will go")
+_JOINS = words_in("and or then but")
 _HALF = _ARTICLES | words_in("in at of to for with from by and or")
 """A phrase does not end with these."""
 
@@ -63,6 +64,13 @@ def cores(words: Sequence[str], strange: Collection[int], covered: Collection[in
     return sorted(usable, key=lambda one: one.start - one.end)[:MOST_CORES]
 
 
+def halves(words: Sequence[str]) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
+    """Yield what stands before and after each "and": there may be two orders in a sentence."""
+    for place, word in enumerate(words):
+        if word in _JOINS and place >= LEAST_ORDER and len(words) - place > LEAST_ORDER:
+            yield words[:place], words[place + 1 :]
+
+
 def are_remarks(words: Sequence[str], strange: Collection[int], covered: Collection[int]) -> bool:
     """Tell whether strange words can be remarks that change nothing about an order that is clear without them.
 
@@ -98,6 +106,8 @@ def _core(words: Sequence[str], start: int, end: int) -> Core:
 def _are_asides(words: Sequence[str], core: Core, strange: Collection[int]) -> bool:
     if any(word in _BINDS or word in NUMBER_WORDS for word in core.left_out):
         return False
+    if core.end < len(words) and words[core.end] in _JOINS:
+        return False  # what follows "and" is another order, or what would come of this one
     lengths = (core.start, len(words) - core.end)
     return all(length == 0 or length >= LEAST_ASIDE for length in lengths) and not any(
         _is_place(words, place) for place in strange

@@ -24,6 +24,8 @@ from edgeagent.understand.wordlists import Phrases, phrases_in, words_in
 
 MOST_UNEXPLAINED = 3
 HERE = "here"
+ASKED_FROM = 0.5
+"""What is less likely than all else is not even asked about."""
 ANSWERED_FROM = 0.75
 """A question is answered in spite of doubts, so it must be this one at least so surely."""
 GUARDED = frozenset({"unlock", "start_machine", "set_point", "emergency_stop"})
@@ -31,7 +33,7 @@ GUARDED = frozenset({"unlock", "start_machine", "set_point", "emergency_stop"})
 AGAINST = words_in("""
 not don't doesn't didn't won't can't couldn't shouldn't wouldn't isn't never nobody without unless if whether
 said says told asked should shall might may why who yesterday tomorrow would've was were had did been
-suppose supposing imagine pretend who's
+suppose supposing imagine pretend who's ignore override developer
 """)
 _CONDITIONS = words_in("when whenever once until till")
 """Words that put an order off; in a question they may ask."""
@@ -143,6 +145,8 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
         return Verdict(slots, f"the {missing[0]} was not said", ())
     if label.intent.startswith("get_") and opinion.chance < ANSWERED_FROM:
         return Verdict(slots, f"only {opinion.chance:.0%} sure that this is asked", ())
+    if opinion.chance < ASKED_FROM:
+        return Verdict(slots, f"only {opinion.chance:.0%} sure of {label.intent.replace('_', ' ')}", ())
     if opinion.command_chance < manifest.ask_from:
         return Verdict(slots, f"only {opinion.command_chance:.0%} sure that it is a command", ())
     idle = covered | _HARMLESS.places(said) | POLITE.places(said)

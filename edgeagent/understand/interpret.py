@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.grammar.spoken import MOST_WORDS, spell_out
 from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
-from edgeagent.understand.asides import LEAST_ORDER, Core, are_remarks, cores, endings
+from edgeagent.understand.asides import LEAST_ORDER, Core, are_remarks, cores, endings, halves
 from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
 from edgeagent.understand.head import Head
 from edgeagent.understand.model.gazetteer import Gazetteer
@@ -44,6 +44,8 @@ _ANSWERS = frozenset({"confirm", "deny", "choose"})
 EVEN, VERY_SURE = 0.5, 0.9
 SURELY_ORDERED = 0.9
 """An order beside an aside: so sure must the model be that the whole sentence is an order."""
+SURELY_NONE = 0.7
+"""So sure that it is no command, the model need not be followed by a look for what is one word away."""
 CERTAIN = 0.97
 """So sure the model must be for strange words to be taken for remarks."""
 MOST_NEAR = 3
@@ -186,6 +188,9 @@ class Interpreter:
         """Return the order that stands beside an aside, where nothing in the whole sentence speaks against it."""
         if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in GUARDED or speaks_against(words):
             return None
+        if any(_is_order(before, tolerance) and _is_order(after, tolerance) for before, after in halves(words)):
+            why.append("it may be two orders in one")
+            return None
         covered = {place for span in opinion.spans for place in range(span.start, span.end)}
         if verdict.is_only_strange and opinion.chance >= CERTAIN and are_remarks(words, verdict.strange, covered):
             left_out = " ".join(words[place] for place in verdict.strange)
@@ -237,7 +242,7 @@ class Interpreter:
         if speaks_against(words) is not None:
             return None
         found = [one for one in nearest(self.automaton, words) if one.parse.intent not in _ANSWERS]
-        is_refused = opinion is not None and opinion.label.intent is None and opinion.chance >= EVEN
+        is_refused = opinion is not None and opinion.label.intent is None and opinion.chance >= SURELY_NONE
         if not found or is_refused:
             return None
         best = found[0]
@@ -289,6 +294,11 @@ def _command(transcript: Transcript, opinion: Opinion, verdict: Verdict, why: Se
         "; ".join(verdict.doubts),
         tuple(why),
     )
+
+
+def _is_order(words: Sequence[str], tolerance: Tolerance) -> bool:
+    opinion = next(tolerance.opinions(words))
+    return opinion.label.intent is not None and opinion.chance >= EVEN
 
 
 def _set_beside(command: Command, core: Core, why: Sequence[str]) -> Command:

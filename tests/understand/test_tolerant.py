@@ -124,3 +124,46 @@ def test_a_number_that_was_hardly_heard_is_asked_about(home: Judge) -> None:
     sure, unsure = (home.outcome(home.interpreter.interpret(heard(one))) for one in (0.9, 0.1))
     assert (sure.kind, unsure.kind) == ("obeyed", "asked")
     assert sure.meaning == unsure.meaning
+
+
+@pytest.mark.parametrize(
+    ("said", "intent", "slots"),
+    [
+        ("the twins are asleep so turn down the radio a bit", "adjust_volume", {"direction": "down", "name": "radio"}),
+        ("i've just mopped so could you switch on the ceiling fan", "turn_on", {"name": "ceiling fan"}),
+        ("switch the desk lamp on please the cat is hiding", "turn_on", {"name": "desk lamp"}),
+        ("turn the bloody printer off", "turn_off", {"name": "printer"}),
+        ("it's hot up here in the bedroom turn on the ceiling fan", "turn_on", {"name": "ceiling fan"}),
+    ],
+)
+def test_an_order_beside_an_aside_is_obeyed(home: Judge, said: str, intent: str, slots: dict[str, str]) -> None:
+    found = home(said)
+    assert found.kind == "obeyed", found
+    assert found.meaning == home.expected(intent, dict(slots)).meaning, found
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "turn on the desk lamp when granny arrives",
+        "turn on the desk lamp unless granny objects",
+        "granny arrives at seven so turn on the desk lamp then",
+        "turn on the light in the observatory",
+        "turn on the desk lamp on second thoughts leave it",
+        "turn on the radio and dim the desk lamp",
+        "turn on the radio and you will wake the neighbours",
+        "could you wipe the marmalade off the desk lamp",
+        "call the electrician about the hallway light",
+        "there's no need to turn on the desk lamp",
+        "how do i turn on the desk lamp",
+        "i've already turned on the desk lamp",
+    ],
+)
+def test_what_changes_an_order_is_no_aside(home: Judge, said: str) -> None:
+    assert home(said).kind != "obeyed"
+
+
+def test_what_was_left_out_is_told(home: Judge) -> None:
+    found = home("the twins are asleep so turn down the radio a bit").interpretation
+    assert isinstance(found, Command)
+    assert any("aside" in reason or "remark" in reason for reason in found.why), found.why
