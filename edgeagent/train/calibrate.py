@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 _TEMPERATURES = np.exp(np.linspace(np.log(0.2), np.log(5), 81))
 _LEAST_CHANCE = 1e-12
-_THRESHOLDS = np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)])
+_THRESHOLDS = np.round(np.concatenate([np.linspace(0.3, 0.95, 66), np.linspace(0.955, 0.999, 45)]), 3)
+LEAST_SURE = 0.9
+"""Less sure than this nothing is obeyed, however right it was on the validation sentences."""
 MOST_WRONG = {"free": 0.03, "guarded": 0.004}
 MOST_STRANGERS = {"free": 0.012, "guarded": 0.001}
 """Shares: of what is obeyed, so much may be another label; of what is no command, so much may be obeyed.
 
 By the model's word alone: the evidence that its answers are weighed against stops most of these. The shares for free
-orders were chosen on the development set, where twice as many strangers won 1 % of the commands.
+orders were chosen on the development set: half as many strangers cost 2 % of its commands.
 """
 
 
@@ -48,7 +50,7 @@ def threshold_of(judged: Judged, temperature: float, risk: str) -> float:
     taken = judged.commands[best]
     known = judged.labels >= 0
     is_command = known & judged.commands[np.maximum(judged.labels, 0)]
-    for threshold in _THRESHOLDS:
+    for threshold in _THRESHOLDS[_THRESHOLDS >= LEAST_SURE]:
         obeyed = taken & (top >= threshold)
         wrong = obeyed & is_command & (best != judged.labels)
         strangers = obeyed & ~is_command

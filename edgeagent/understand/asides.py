@@ -26,6 +26,10 @@ _ARTICLES = words_in("the a an my our your his her their this that these those")
 _LEADS_ON = _ARTICLES | _PLACES | words_in("on off up down out over away to about with from by than as like near")
 """An order beside an aside does not begin with these: "wipe the dust | off the lamp" is one phrase."""
 _LEADS_TO_VERB = words_in("you to please and so then let's lets just i we they don't not can could would will go")
+_NAMED = words_in("""
+timer timers alarm alarms light lights lamp lamps fan heater door doors valve line machine pump percent degrees mode
+""")
+"""What stands before these may be a name or a number that was not understood: "the *coop* timer"."""
 _JOINS = words_in("and or then but")
 _HALF = _ARTICLES | words_in("in at of to for with from by and or")
 """A phrase does not end with these."""
@@ -83,6 +87,7 @@ def are_remarks(words: Sequence[str], strange: Collection[int], covered: Collect
         place > 0
         and words[place - 1] not in _LEADS_TO_VERB
         and place + 1 not in covered
+        and words[min(place + 1, len(words) - 1)] not in _NAMED
         and not _is_place(words, place)
         for place in strange
     )

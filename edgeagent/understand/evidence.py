@@ -78,6 +78,13 @@ _SAYS = {
         "quiet hear see gloomy murky weak higher bump barely hardly soft",
         "direction=down": "down dimmer darker softer quieter lower less decrease reduce dim darken bright loud harsh "
         "glaring soften tone fade high noisy strong blinding hurting blaring quiet eyes",
+        "pause_timer": "pause hold freeze stop suspend wait halt break",
+        "resume_timer": "resume continue unpause restart go carry again start running back pick",
+        "cancel_timer": "cancel stop clear delete remove kill scrap bin end drop forget off done scratch ditch lose "
+        "dump abandon quit dismiss don't need",
+        "start_timer": "set start create make begin add put run count wake tell remind give shout ping need want new "
+        "another timer countdown time alert me",
+        "timer_left": "left remaining long much check status time many when how until to go still where check finish",
         "media_play": "play playing resume unpause continue start on music tunes",
         "media_pause": "pause stop halt freeze hold off quit no cut",
     }.items()
