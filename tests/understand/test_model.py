@@ -1,6 +1,7 @@
 """The command model that ships: every runtime says what its golden sentences say, and a damaged one is not loaded."""
 
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -155,7 +156,12 @@ def test_an_order_that_this_agent_cannot_do_is_taken_for_none(tmp_path: Path, ca
         text = (folder / MANIFEST).read_text()
         (folder / MANIFEST).write_text(text.replace('"intent": "vacuum_start"', '"intent": "launch_rocket"'))
 
-    model = load_model(UnderstandingSettings(model=str(damaged(tmp_path, launch))))
+    log = logging.getLogger("edgeagent.understanding")
+    log.addHandler(caplog.handler)  # whoever set the logs up before may have taken them from the root logger
+    try:
+        model = load_model(UnderstandingSettings(model=str(damaged(tmp_path, launch))))
+    finally:
+        log.removeHandler(caplog.handler)
 
     assert "launch_rocket, which this agent cannot do: update edgeagent" in caplog.text
     found = Judge("home", model)("hey there could you start vacuuming please dusty darling")
