@@ -16,12 +16,13 @@ from edgeagent.grammar.spoken import Phrase
 from edgeagent.messages import Kind
 from edgeagent.settings import UnderstandingSettings
 from edgeagent.understand.head import learn_head
-from edgeagent.understand.interpret import Interpreter, Tolerance
+from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understand.model.segments import Segments
 from edgeagent.understand.model.values import Values
+from edgeagent.understand.readings import Tolerance
 from edgeagent.understand.taught import Taught
 
 log = logging.getLogger(__name__)

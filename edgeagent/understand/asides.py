@@ -93,9 +93,10 @@ def are_remarks(words: Sequence[str], strange: Collection[int], covered: Collect
     )
 
 
-def endings(words: Sequence[str]) -> Iterator[Core]:
-    """Yield what may be the order after an aside, the longest first."""
-    for start in range(LEAST_ASIDE, len(words) - LEAST_ORDER + 1):
+def endings(words: Sequence[str], covered: Collection[int]) -> Iterator[Core]:
+    """Yield what may be the order after an aside, the longest first; all `covered` places are in it."""
+    last = min((len(words) - LEAST_ORDER, *covered))
+    for start in range(LEAST_ASIDE, last + 1):
         core = Core(start, len(words), tuple(words[:start]))
         if words[start] not in _LEADS_ON and _are_asides(words, core, ()):
             yield core

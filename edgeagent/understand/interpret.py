@@ -8,27 +8,25 @@ The rules, in their order:
 4. exit 0 again, after what says nothing was taken away (repair.py): fillers, politeness, doubled words, corrections;
 5. exits 1..n: each segment of the command model in turn, as soon as the evidence leaves no doubt (evidence.py);
    the last one may leave doubts, and then the person is asked;
-6. a sentence one word away from the grammar (nearest.py): obeyed where the word decides nothing, else asked about;
-7. nothing: rejected, saying whether the words or the sound were at fault.
+6. an order beside an aside, or with remarks in it (beside.py): obeyed where these can change nothing about it;
+7. a sentence one word away from the grammar (nearest.py): obeyed where the word decides nothing, else asked about;
+8. nothing: rejected, saying whether the words or the sound were at fault.
 A number that was hardly heard, and that has a neighbour which sounds like it, is asked about at every exit.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeagent.grammar.automaton import Automaton, Parse
+from edgeagent.grammar.automaton import Automaton
 from edgeagent.grammar.spoken import MOST_WORDS, spell_out
 from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
-from edgeagent.understand.asides import LEAST_ORDER, Core, are_remarks, cores, endings, halves
+from edgeagent.understand.asides import LEAST_ORDER
+from edgeagent.understand.beside import order_beside
 from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
 from edgeagent.understand.head import Head
-from edgeagent.understand.model.gazetteer import Gazetteer
-from edgeagent.understand.model.model import CommandModel, Opinion
-from edgeagent.understand.model.values import Values
+from edgeagent.understand.model.model import Opinion
 from edgeagent.understand.nearest import nearest
+from edgeagent.understand.readings import Tolerance, command_of, parsed, told
 from edgeagent.understand.repair import has_correction, is_taken_back, repairs
 from edgeagent.understand.taught import PREFIX, Taught, intent_of
 from edgeagent.understand.text import UNREADABLE, typed
@@ -42,29 +40,10 @@ NUMBER_HEARD = 0.3
 _ANSWERS = frozenset({"confirm", "deny", "choose"})
 """Answers to a question are said in full, or they are none."""
 EVEN, VERY_SURE = 0.5, 0.9
-SURELY_ORDERED = 0.9
-"""An order beside an aside: so sure must the model be that the whole sentence is an order."""
 SURELY_NONE = 0.7
 """So sure that it is no command, the model need not be followed by a look for what is one word away."""
-CERTAIN = 0.97
-"""So sure the model must be for strange words to be taken for remarks."""
 MOST_NEAR = 3
 """More meanings one word away than this is no near miss but a piece of many sentences."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tolerance:
-    """What understands beyond the grammar: a model, the names of this house for it, and which labels can be meant."""
-
-    model: CommandModel
-    gazetteer: Gazetteer
-    values: Values
-    possible: NDArray[np.bool_]
-    head: Head | None = None
-
-    def opinions(self, words: Sequence[str]) -> Iterator[Opinion]:
-        """Yield what each exit takes the words for, of what can be meant in this house."""
-        return self.model.opinions(words, self.gazetteer(words), self.possible)
 
 
 class Interpreter:
@@ -109,7 +88,7 @@ class Interpreter:
 
     def _understood(self, transcript: Transcript, words: Sequence[str]) -> Interpretation:
         if parses := self.automaton.parse(words):
-            return _parsed(transcript, parses, ("the grammar has this sentence",))
+            return parsed(transcript, parses, ("the grammar has this sentence",))
         unexplained = self._unexplained(words)
         why = [f"the grammar: {unexplained}"]
         if is_taken_back(words):
@@ -118,7 +97,7 @@ class Interpreter:
         for repair in repairs(words):
             parses = self.automaton.parse(repair.words)
             if parses and not (repair.is_correction and parses[0].intent in _ANSWERS):
-                return _parsed(transcript, parses, (*why, *repair.notes, f'the grammar has "{" ".join(repair.words)}"'))
+                return parsed(transcript, parses, (*why, *repair.notes, f'the grammar has "{" ".join(repair.words)}"'))
         if self.tolerance is None:
             return Rejection(transcript.utterance, "not-a-command", transcript.text, unexplained, tuple(why))
         if has_correction(words):
@@ -150,7 +129,7 @@ class Interpreter:
             for opinion in tolerance.opinions(repair.words):
                 verdict = weigh(opinion, repair.words, tolerance.values, tolerance.model.manifest)
                 if not verdict.refusal and not verdict.doubts:
-                    return _command(transcript, opinion, verdict, [*why, *repair.notes, _told(opinion, verdict)])
+                    return command_of(transcript, opinion, verdict, [*why, *repair.notes, told(opinion, verdict)])
         why.append("it was corrected in a way that leaves open what is meant")
         return Rejection(transcript.utterance, "not-a-command", transcript.text, why[-1], tuple(why))
 
@@ -163,14 +142,16 @@ class Interpreter:
             if (lesson := self._lesson(transcript, words, opinion, tolerance.head, why)) is not None:
                 return lesson
             verdict = weigh(opinion, words, tolerance.values, tolerance.model.manifest)
-            why.append(_told(opinion, verdict))
+            why.append(told(opinion, verdict))
             if not verdict.refusal and not verdict.doubts:
-                return _command(transcript, opinion, verdict, why)
+                return command_of(transcript, opinion, verdict, why)
             if opinion.chance >= tolerance.model.manifest.exits[opinion.exit - 1].leave:
                 break  # deeper exits would only say so again
-        if opinion is not None and (order := self._beside(transcript, words, tolerance, opinion, verdict, why)):
-            return order
-        offered = None if opinion is None or verdict.refusal else _command(transcript, opinion, verdict, why)
+        if opinion is not None:
+            order = order_beside(self.automaton, transcript, words, tolerance, opinion, verdict, why)
+            if order is not None:
+                return order
+        offered = None if opinion is None or verdict.refusal else command_of(transcript, opinion, verdict, why)
         near = self._near(transcript, words, opinion, why)
         if near is not None and (offered is None or offered.intent == near.intent):
             return near
@@ -180,47 +161,6 @@ class Interpreter:
             "no-such-device" if verdict.reason == "no-such-device" and _is_sure(opinion) else "not-a-command"
         )
         return Rejection(transcript.utterance, reason, transcript.text, verdict.refusal, tuple(why))
-
-    def _beside(
-        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, opinion: Opinion, verdict: Verdict,
-        why: list[str],
-    ) -> Command | None:  # fmt: skip
-        """Return the order that stands beside an aside, where nothing in the whole sentence speaks against it."""
-        if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in GUARDED or speaks_against(words):
-            return None
-        if any(_is_order(before, tolerance) and _is_order(after, tolerance) for before, after in halves(words)):
-            why.append("it may be two orders in one")
-            return None
-        covered = {place for span in opinion.spans for place in range(span.start, span.end)}
-        if verdict.is_only_strange and opinion.chance >= CERTAIN and are_remarks(words, verdict.strange, covered):
-            left_out = " ".join(words[place] for place in verdict.strange)
-            return replace(
-                _command(transcript, opinion, verdict, [*why, f'"{left_out}" was taken for a remark']), doubt=""
-            )
-        for core in cores(words, verdict.strange, covered) if verdict.strange else ():
-            found = self._order(transcript, words[core.start : core.end], tolerance, opinion.label.intent)
-            if found is not None:
-                return _set_beside(found, core, why)
-        for core in endings(words):
-            parses = self.automaton.parse(words[core.start :])
-            if parses and parses[0].intent == opinion.label.intent:
-                ending = _parsed(transcript, parses, ("the grammar has the rest",))
-                return _set_beside(ending, core, why) if isinstance(ending, Command) else None
-        return None
-
-    def _order(
-        self, transcript: Transcript, words: Sequence[str], tolerance: Tolerance, intent: str | None
-    ) -> Command | None:
-        """Return what a part of a sentence asks for, if it is of that intent and leaves no doubt."""
-        parses = self.automaton.parse(words)
-        if parses and parses[0].intent == intent:
-            found = _parsed(transcript, parses, ("the grammar has the rest",))
-            return found if isinstance(found, Command) else None
-        for opinion in tolerance.opinions(words):
-            verdict = weigh(opinion, words, tolerance.values, tolerance.model.manifest)
-            if opinion.label.intent == intent and not verdict.refusal and not verdict.doubts:
-                return _command(transcript, opinion, verdict, [_told(opinion, verdict)])
-        return None
 
     def _lesson(
         self, transcript: Transcript, words: Sequence[str], opinion: Opinion, head: Head | None, why: list[str]
@@ -272,39 +212,6 @@ class Interpreter:
 _DIFFERS = {"lost": "was not said", "added": "was said besides", "alike": "was heard as another word"}
 
 
-def _parsed(transcript: Transcript, parses: Sequence[Parse], why: tuple[str, ...]) -> Interpretation:
-    # What is a sentence of its own is no answer to "which one?": a scene's name, a sensor's.
-    best, *others = [one for one in parses if one.intent != "choose"] or parses
-    rivals = (other.intent for other in others if other.explains == best.explains)
-    rival = next((intent for intent in rivals if intent != best.intent), None)
-    uid, text = transcript.utterance, transcript.text
-    if rival is not None:
-        return Rejection(uid, "unsure", text, f"it could mean {best.intent} or {rival}", why)
-    return Command(uid, best.intent, best.slots, text, 0, transcript.confidence, why=why)
-
-
-def _command(transcript: Transcript, opinion: Opinion, verdict: Verdict, why: Sequence[str]) -> Command:
-    return Command(
-        transcript.utterance,
-        opinion.label.intent or "",
-        verdict.slots,
-        transcript.text,
-        opinion.exit,
-        min(opinion.chance, transcript.confidence),
-        "; ".join(verdict.doubts),
-        tuple(why),
-    )
-
-
-def _is_order(words: Sequence[str], tolerance: Tolerance) -> bool:
-    opinion = next(tolerance.opinions(words))
-    return opinion.label.intent is not None and opinion.chance >= EVEN
-
-
-def _set_beside(command: Command, core: Core, why: Sequence[str]) -> Command:
-    return replace(command, why=(*why, f'"{" ".join(core.left_out)}" was left out as an aside', *command.why))
-
-
 def _careful(command: Command, transcript: Transcript) -> Command:
     """Ask about a number that was hardly heard and has a neighbour that sounds like it."""
     doubtful = next(
@@ -314,12 +221,6 @@ def _careful(command: Command, transcript: Transcript) -> Command:
         return command
     told = f'"{doubtful}" was hardly heard, and another number sounds like it'
     return replace(command, doubt=told, why=(*command.why, told))
-
-
-def _told(opinion: Opinion, verdict: Verdict) -> str:
-    slots = ", ".join(f"{slot.name}={slot.value}" for slot in verdict.slots)
-    against = verdict.refusal or "; ".join(verdict.doubts) or "nothing speaks against it"
-    return f"exit {opinion.exit}: {opinion.label.name} {opinion.chance:.0%} ({slots}): {against}"
 
 
 def _is_sure(opinion: Opinion | None) -> bool:

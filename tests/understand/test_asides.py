@@ -49,7 +49,7 @@ def test_what_could_change_the_order_is_never_left_out(text: str, strange: str, 
 def test_an_order_at_the_end_may_follow_on_anything_but_a_condition() -> None:
     def ends(text: str) -> list[str]:
         words = text.split()
-        return [" ".join(words[core.start : core.end]) for core in endings(words)]
+        return [" ".join(words[core.start : core.end]) for core in endings(words, [])]
 
     assert "turn on the lamp" in ends("my eyes hurt so turn on the lamp")
     assert ends("when i cough turn on the lamp") == []
