@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from edgeagent.errors import SettingsError
+from edgeagent.files import write_durably
 from edgeagent.grammar import commands
-from edgeagent.train.corpus import Encoded, encode, encode_unlabelled, gather
+from edgeagent.train.corpus import Corpus, Encoded, encode, encode_unlabelled, gather
 from edgeagent.train.examples import read_lines
 from edgeagent.train.known_values import known_values
 from edgeagent.train.learn import Epoch, Lessons, learn
@@ -60,6 +61,7 @@ def _made(recipe: Recipe, beside: Path, sources: Path, out: Path, working: Path,
     report(f"{len(corpus.train)} sentences to learn from, {len(corpus.valid)} to judge by, {len(corpus.labels)} labels")
     if not corpus.valid:
         raise SettingsError("nothing to judge by", remedy="Add a source with use: valid, or more sentences.")
+    _write_judged_by(corpus, working / "valid.jsonl")
     built = recipe.building
     vocabulary, table = of_minilm(built.table) if built.vocabulary == "minilm" else (of_corpus(corpus.train), None)
     pieces = WordPieces(vocabulary)
@@ -86,6 +88,12 @@ def _made(recipe: Recipe, beside: Path, sources: Path, out: Path, working: Path,
     if find_spec("matplotlib") is not None:
         import_module("edgeagent.train.report").draw(measured, out / REPORT / "training.png")
     return measured
+
+
+def _write_judged_by(corpus: Corpus, path: Path) -> None:
+    """Write what the model will be judged by, so that it can be looked at and judged again (`evaluate text`)."""
+    rows = ({"tokens": one.words, "tags": one.tags, "intent": one.label} for one in corpus.valid)
+    write_durably(path, "\n".join(json.dumps(row) for row in rows).encode())
 
 
 def _told(lessons: Lessons, more: Encoded, shape: Shape, recipe: Recipe, kept: Path, report: Report) -> Lessons:

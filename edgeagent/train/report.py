@@ -62,6 +62,9 @@ def _leaving(shares: Axes, policy: list[Mapping[str, float]]) -> None:
 
 def _confusions(mixed: Axes, confusions: Mapping[str, Any]) -> None:
     labels, matrix = confusions["labels"], confusions["matrix"]
+    if not labels:
+        mixed.set(title="nothing was mixed up")
+        return
     size = range(len(labels))
     wrong = [[0 if row == column else matrix[row][column] for column in size] for row in size]
     mixed.imshow(wrong, cmap="Oranges")

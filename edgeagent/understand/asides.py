@@ -18,6 +18,9 @@ when whenever while if unless until till once after before later tonight tomorro
 midnight noon o'clock minute minutes hour hours second seconds day days week every always never except but only without
 not other others else both half
 second thoughts thought changed mind forget maybe perhaps yet check first leave instead rather cancel wait hold hang
+tonight overnight soon before minus barring bar besides excluding apart save scrap strike disregard undo oops wrong
+slightly little tad bit ajar partially partly partway briefly
+provided providing assuming during moment below above under
 monday tuesday wednesday thursday friday saturday sunday sunset sunrise
 """)
 """Words by which a part of a sentence says when, how far or on what condition, or takes the order back."""
@@ -85,6 +88,7 @@ def are_remarks(words: Sequence[str], strange: Collection[int], covered: Collect
         return False
     return all(
         place > 0
+        and place - 1 not in covered
         and words[place - 1] not in _LEADS_TO_VERB
         and place + 1 not in covered
         and words[min(place + 1, len(words) - 1)] not in _NAMED
@@ -112,6 +116,8 @@ def _core(words: Sequence[str], start: int, end: int) -> Core:
 def _are_asides(words: Sequence[str], core: Core, strange: Collection[int]) -> bool:
     if any(word in _BINDS or word in NUMBER_WORDS for word in core.left_out):
         return False
+    if core.start and words[core.start - 1] in _ARTICLES:
+        return False  # half a name: "leaves the | garage door open"
     if core.end < len(words) and words[core.end] in _JOINS:
         return False  # what follows "and" is another order, or what would come of this one
     lengths = (core.start, len(words) - core.end)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from edgeagent.grammar.automaton import Automaton
 from edgeagent.messages import Command, Transcript
 from edgeagent.understand.asides import Core, are_remarks, cores, endings, halves
-from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
+from edgeagent.understand.evidence import GUARDED, Verdict, puts_off, speaks_against, weigh
 from edgeagent.understand.model.model import Opinion
 from edgeagent.understand.readings import Tolerance, command_of, parsed, told
 
@@ -15,6 +15,8 @@ SURELY_ORDERED = 0.9
 CERTAIN = 0.97
 """So sure it must be of which order for strange words to be taken for remarks."""
 AN_ORDER = 0.5
+NEVER_BESIDE = GUARDED | {"open", "set_mode"}
+"""What may be guarded is asked about where anything else was said."""
 
 
 def order_beside(
@@ -22,7 +24,9 @@ def order_beside(
     opinion: Opinion, verdict: Verdict, why: list[str],
 ) -> Command | None:  # fmt: skip
     """Return the order that stands beside an aside, where nothing in the whole sentence speaks against it."""
-    if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in GUARDED or speaks_against(words):
+    if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in NEVER_BESIDE or speaks_against(words):
+        return None
+    if puts_off(tuple(words), opinion.label) is not None:
         return None
     if any(_is_order(before, tolerance) and _is_order(after, tolerance) for before, after in halves(words)):
         why.append("it may be two orders in one")

@@ -33,14 +33,14 @@ GUARDED = frozenset({"unlock", "start_machine", "set_point", "emergency_stop"})
 AGAINST = words_in("""
 not don't doesn't didn't won't can't couldn't shouldn't wouldn't isn't never nobody without unless if whether
 said says told asked should shall might may why who yesterday tomorrow would've was were had did been
-suppose supposing imagine pretend who's ignore override developer
+suppose supposing imagine pretend who's ignore override developer provided providing assuming during
 """)
 _CONDITIONS = words_in("when whenever once until till")
 """Words that put an order off; in a question they may ask."""
 _REPORTED = Phrases(phrases_in(
     "how do i|how do you|how do we|how can i|how can you|how can we|how does one|how to|i've already|i have already|"
     "we've already|we have already|i already|we already|he already|she already|they already|i just|we just|in case of|"
-    "no need|no point|no reason|no sense"
+    "no need|no point|no reason|no sense|the moment|the minute|the second|as soon as|as long as|by the time"
 ))  # fmt: skip
 """Phrases that ask how it is done, or tell that it was done."""
 _HARMLESS = Phrases(phrases_in(
@@ -50,12 +50,36 @@ _HARMLESS = Phrases(phrases_in(
     "i suppose|i'd be grateful if|i'd be obliged if|i'd be happy if|would be nice if|would be great if|"
     "be lovely if|if it isn't too much|if it's not too much|if it is not too much|"
     "if you would be so kind|might i trouble you|why not|but not more|but no more|can't make out|can't even see|"
+    "as soon as you can|as soon as possible|i'm going to bed|i'm going to sleep|we're going to bed|"
+    "let me have|let me hear|"
+    "let me see|let me know|let me in|let me out|let me get|good evening|good afternoon|right now|right away|"
+    "right there|"
     "when you get a chance|when you get a moment|when you get a minute|when you have a moment|when you have a second|"
     "when you have a minute|when you have time|when you can|when you're ready|whenever you like|whenever you can|"
     "once more|once again|at once|just this once|all at once|"
     "can't even hear|if it's okay|if that's okay|if that's alright|if you please|if you want to be useful"
 ))  # fmt: skip
 """Phrases in which a word of AGAINST says nothing against a command."""
+_OF_ONESELF = Phrases(phrases_in(
+    "i'm going to|i am going to|i will|i'll|we will|we'll|we're going to|let me|i'm about to|i'd better|i was about to"
+))  # fmt: skip
+"""Who begins like this tells what he will do himself."""
+_LATER = words_in("tonight overnight soon later before after evening afternoon weekend noon midnight")
+_EXCEPTED = words_in(
+    "save minus barring bar besides except excluding omitting ignoring apart unlike exempting beside keep"
+)
+_SOME = words_in("first second third fourth last left right other few several most half")
+_PART = words_in("one some any few couple")
+_BARELY = words_in("slightly little tad bit ajar partially partly partway briefly crack most almost nearly")
+"""Words that change an order and are never explained by its label's sentences: when, but which, which "
+"of them, how far."""
+_ALL_THE_WAY = frozenset({"open", "close", "turn_on", "turn_off", "lock", "unlock"})
+_BEFORE_NUMBER = words_in("by from over past above under below")
+_AFTER_NUMBER = words_in("or tops max maximum plus more less fahrenheit kelvin higher lower")
+_CHANGES = words_in("raise lower increase decrease reduce drop bump brighten dim nudge")
+_BUTTON = words_in("is was button works that's looks")
+_POINTS = words_in("this that's there's where where's it's near next")
+"""What follows "emergency stop", and what a sentence begins with, where the button is meant."""
 _SAYS = {
     intent: frozenset(words.split())
     for intent, words in {
@@ -85,6 +109,9 @@ _SAYS = {
         "start_timer": "set start create make begin add put run count wake tell remind give shout ping need want new "
         "another timer countdown time alert me",
         "timer_left": "left remaining long much check status time many when how until to go still where check finish",
+        "activate_scene": "activate set start turn put run trigger do switch enable launch mode scene let's "
+        "please time now "
+        "on for give want get make into ready lights bring begin go",
         "media_play": "play playing resume unpause continue start on music tunes",
         "media_pause": "pause stop halt freeze hold off quit no cut",
     }.items()
@@ -116,6 +143,7 @@ _STRANGERS = {
     "neg_metaphor": "another use of these words",
 }
 _QUESTIONS = ("get_", "timer_left", "help")
+_THINGS = words_in("light lights lamp lamps tv television radio fan fans heater blinds curtains speaker door")
 _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 
 
@@ -144,7 +172,7 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
     slots, covered, doubts, refusal = _slots(opinion, said, values)
     if refusal:
         return Verdict(slots, refusal, (), "no-such-device" if refusal.startswith("there is no") else "not-a-command")
-    against = speaks_against(said, covered) or _puts_off(said, label)
+    against = speaks_against(said, covered) or puts_off(said, label)
     if against is not None:
         return Verdict(slots, f'"{against}" speaks against it', ())
     missing = [name for name in label.needs if all(slot.name != name for slot in slots)]
@@ -166,6 +194,7 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
         return Verdict(slots, f"{listed} do not belong to {label.intent.replace('_', ' ')}", (), strange=strange)
     doubts += _unsure(opinion, entry, manifest)
     doubts += _sides(label, said, covered)
+    doubts += _changed(label, said, covered, opinion.spans, idle) if not label.intent.startswith(_QUESTIONS) else []
     told = [f"{listed} was not explained"] if strange else []
     return Verdict(slots, "", (*told, *doubts), strange=strange, is_only_strange=not doubts)
 
@@ -179,10 +208,61 @@ def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str |
     return next((said[place] for place in places if said[place] in AGAINST), " ".join(told) if told else None)
 
 
-def _puts_off(said: Phrase, label: LabelEntry) -> str | None:
+def _changed(
+    label: LabelEntry, said: Phrase, covered: Collection[int], spans: Sequence[Span], idle: Collection[int]
+) -> list[str]:
+    """Return what changes an order though its label's sentences may have these words."""
+    intent, slots = label.intent or "", {span.slot for span in spans} | set(label.slots)
+    loose = [(place, word) for place, word in enumerate(said) if place not in idle]
+    is_timer = "timer" in intent
+    doubts = [
+        f'"{word}" may put it off'
+        for _, word in loose
+        if word in _LATER and not is_timer and not intent.startswith("media_")
+    ]
+    if "scope" in slots:
+        doubts += [f'"{word}" may leave something out' for _, word in loose if word in _EXCEPTED]
+        doubts += ["all of them were named, and one by its name"] if "name" in slots else []
+    doubts += [
+        f'"{word}" may say which of them'
+        for place, word in loose
+        if (word in _SOME and place + 1 in covered)
+        or (word in _SOME | _PART and said[place + 1 : place + 2] == ("of",))
+    ]
+    doubts += [f'"{word}" may say how far' for _, word in loose if word in _BARELY and intent in _ALL_THE_WAY]
+    for span in spans:
+        before, after = said[max(0, span.start - 1) : span.start], said[span.end : span.end + 1]
+        is_number = not NUMBER_WORDS.isdisjoint(said[span.start : span.end]) and span.slot not in {"name", "area"}
+        is_by = is_number and not is_timer and not _CHANGES.isdisjoint(said) and not {"to", "at"} & set(said)
+        if is_number and (set(before) & _BEFORE_NUMBER or set(after) & _AFTER_NUMBER or is_by):
+            doubts.append(f'"{" ".join(said[span.start : span.end])}" may be no value but a limit or a change')
+    if intent == "emergency_stop" and (said[0] in _POINTS or _named_button(said)):
+        doubts.append("it may be about the button")
+    return doubts + _two_things(said, spans, covered if intent in _ALL_THE_WAY else range(len(said)))
+
+
+def _named_button(said: Phrase) -> bool:
+    return any(said[place - 1 : place + 1] == ("emergency", "stop") and said[place + 1] in _BUTTON
+               for place in range(1, len(said) - 1))  # fmt: skip
+
+
+def _two_things(said: Phrase, spans: Sequence[Span], covered: Collection[int]) -> list[str]:
+    """Return that a thing was named and a kind of things besides: half of the order would be lost."""
+    names = [span for span in spans if span.slot == "name"]
+    kinds = [span for span in spans if span.slot in {"kind", "class"}]
+    apart = any(kind.start != name.end and kind.end != name.start for name in names for kind in kinds)
+    beside = names and any(word in _THINGS for place, word in enumerate(said) if place not in covered)
+    return ["a thing was named, and others besides"] if apart or beside else []
+
+
+def puts_off(said: Phrase, label: LabelEntry) -> str | None:
+    """Return words by which an order is put off, or is what the speaker will do himself; None for a question."""
     if (label.intent or "").startswith(_QUESTIONS):
         return None
     harmless = _HARMLESS.places(said)
+    own = next((one for place, one in _OF_ONESELF.found(said) if place not in harmless), None)
+    if own is not None:
+        return " ".join(own)
     return next((word for place, word in enumerate(said) if word in _CONDITIONS and place not in harmless), None)
 
 
@@ -265,6 +345,8 @@ def _sides(label: LabelEntry, said: Phrase, covered: Collection[int]) -> list[st
     if key in _SAYS and not words & _SAYS[key]:
         doubts.append(f"no word says that it is to {label.name.replace('_', ' ')}")
     opposite = words & set(_OPPOSITE.get(key, "").split())
+    if {"on", "off"} <= words or {"open", "close"} <= words:
+        doubts.append("both of two opposites were said")
     if opposite and not (key in _SAYS and words & (_SAYS[key] - {"put", "need", "want", "give"})):
         doubts.append(f"{_listed(sorted(opposite))} is the opposite of it")
     return doubts

@@ -145,7 +145,8 @@ class Interpreter:
             why.append(told(opinion, verdict))
             if not verdict.refusal and not verdict.doubts:
                 return command_of(transcript, opinion, verdict, why)
-            if opinion.chance >= tolerance.model.manifest.exits[opinion.exit - 1].leave:
+            entry = tolerance.model.manifest.exits[opinion.exit - 1]
+            if opinion.chance >= entry.leave and opinion.slot_chance >= entry.slot_sure:
                 break  # deeper exits would only say so again
         if opinion is not None:
             order = order_beside(self.automaton, transcript, words, tolerance, opinion, verdict, why)

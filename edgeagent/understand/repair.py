@@ -41,7 +41,8 @@ _TAKEN_BACK = frozenset(
         "|never mind|nevermind|forget it|forget that|forget about it|cancel|cancel that|leave it|don't|do not|"
         "don't do that|don't do it|stop|not now|not yet|maybe later|perhaps later|on second thoughts|on second thought|"
         "on second thoughts no|i changed my mind|i've changed my mind|changed my mind|let me check first|let me think|"
-        "leave it for now|leave it there|forget i said that|forget i said anything|"
+        "scrap that|strike that|disregard that|undo that|oops|wrong one|wrong room|oops wrong room|oops wrong one|"
+        "fat chance|leave it for now|leave it there|forget i said that|forget i said anything|"
         "it's fine|it's okay|leave it as it is|leave it on|leave it off"
     )
 )

@@ -167,3 +167,50 @@ def test_what_was_left_out_is_told(home: Judge) -> None:
     found = home("the twins are asleep so turn down the radio a bit").interpretation
     assert isinstance(found, Command)
     assert any("aside" in reason or "remark" in reason for reason in found.why), found.why
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "turn off all the lights minus the hallway",  # but which
+        "turn off all lights save the hallway light",
+        "turn off the tv and the lights in the living room",  # two things
+        "lights off tv on",
+        "close the garage door before you go to bed",  # when
+        "turn off the tv during dinner",
+        "turn off the tv provided it's boring",
+        "turn off one of the kitchen lights",  # which of them
+        "set the thermostat to twenty or lower",  # a limit
+        "raise the blinds by twenty percent",  # a change
+        "open the curtains a bit",  # how far
+        "open the garage door slightly",
+        "turn on the printer wifi",  # a part of it
+        "i will close the blinds",  # what the speaker does himself
+        "let me close the curtains",
+        "turn off the tv scrap that",  # called off
+        "turn off the radio oops wrong room",
+        "i love movie night",  # talk
+        "my husband leaves the garage door open",
+    ],
+)
+def test_a_word_that_changes_an_order_is_never_explained_away(home: Judge, said: str) -> None:
+    assert home(said).kind != "obeyed"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "stop the mixer the moment it overheats",
+        "stop conveyor one tonight",
+        "close all valves minus the drain valve",
+        "the emergency stop is over there",
+        "this is the emergency stop",
+    ],
+)
+def test_a_plant_is_not_moved_by_talk(plant: Judge, said: str) -> None:
+    assert plant(said).kind != "obeyed"
+
+
+def test_an_emergency_is_not_talked_away(plant: Judge) -> None:
+    for said in ("hit the emergency stop", "emergency stop now", "please hit the emergency stop right now"):
+        assert plant(said).kind == "obeyed", said
