@@ -17,7 +17,7 @@ SEAMS = {
     "paho": {"edgeagent.bus"},
     "amqtt": {"edgeagent.broker"},
     "sounddevice": {"edgeagent.hear.microphone"},
-    "pocketsphinx": {"edgeagent.hear.pocketsphinx"},
+    "pocketsphinx": {"edgeagent.hear.pocketsphinx", "edgeagent.evaluate.heard"},
     "pymicro_wakeword": {"edgeagent.hear.microwakeword"},
     "soundfile": {"edgeagent.hear.files", "edgeagent.demo.make_sounds"},
     "soxr": {"edgeagent.hear.files"},

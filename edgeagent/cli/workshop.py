@@ -119,6 +119,21 @@ def evaluate_understanding(
     _show(understanding(_model(model), folder), is_json=json, tables=("rows", "intents"))
 
 
+@evaluate_app.command("heard")
+def evaluate_heard(
+    folder: Annotated[Path, typer.Argument(help="Its commands.jsonl: text, place, expect, intent, slots.")],
+    model: Model = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="Commands of the home.")] = 180,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    *,
+    json: Json = False,
+) -> None:
+    """Speak commands by flite, recognise them freely, and tell what the recognizer's mistakes cost."""
+    from edgeagent.evaluate.heard import heard
+
+    _show(heard(_model(model), folder, count, seed), is_json=json, tables=())
+
+
 @bench_app.command("text")
 def bench_text(
     model: Model = None,

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -179,3 +180,14 @@ def test_speed_is_told_beside_hassil() -> None:
     rows = figures("bench", "text", "-n", "10")["rows"]
     assert isinstance(rows, list)
     assert {row["sentences"] for row in rows} == {"grammar", "filler", "paraphrased", "no command"}
+
+
+def test_what_a_recognizer_costs_is_told() -> None:
+    if shutil.which("flite") is None:
+        pytest.skip("flite is not installed: sudo apt-get install flite")
+    found = figures("evaluate", "heard", DATA / "natural", "-n", "4")
+    assert found["n"] == 4
+    for name in ("word_error_rate", "right_of_true_text", "right_of_heard_text", "wrong_of_heard_text"):
+        value = found[name]
+        assert isinstance(value, float)
+        assert 0 <= value <= 1

@@ -151,17 +151,17 @@ def test_a_label_with_an_unknown_tag_is_refused(tmp_path: Path) -> None:
         load_model(UnderstandingSettings(model=str(damaged(tmp_path, strange))))
 
 
-def test_an_order_that_this_agent_cannot_do_is_taken_for_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_order_that_this_agent_cannot_do_is_taken_for_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def launch(folder: Path) -> None:
         text = (folder / MANIFEST).read_text()
         (folder / MANIFEST).write_text(text.replace('"intent": "vacuum_start"', '"intent": "launch_rocket"'))
 
-    log = logging.getLogger("edgeagent.understanding")
-    log.addHandler(caplog.handler)  # whoever set the logs up before may have taken them from the root logger
-    try:
-        model = load_model(UnderstandingSettings(model=str(damaged(tmp_path, launch))))
-    finally:
-        log.removeHandler(caplog.handler)
+    log = logging.Logger("fresh")  # noqa: LOG001  # whoever set the program's logs up before may have silenced them
+    log.addHandler(caplog.handler)
+    monkeypatch.setattr("edgeagent.understanding.log", log)
+    model = load_model(UnderstandingSettings(model=str(damaged(tmp_path, launch))))
 
     assert "launch_rocket, which this agent cannot do: update edgeagent" in caplog.text
     found = Judge("home", model)("hey there could you start vacuuming please dusty darling")
