@@ -16,6 +16,7 @@ from typing import Any
 
 import pocketsphinx
 
+from edgeagent.edits import edits
 from edgeagent.errors import SettingsError
 from edgeagent.evaluate.judging import Judge, Outcome
 from edgeagent.grammar.spoken import spell_out
@@ -47,7 +48,7 @@ def heard(model: CommandModel | None, folder: Path, count: int, seed: int) -> di
     for number, row in enumerate(rows):
         said = spell_out(row["text"])
         found = _recognised(decoder, " ".join(said), flite, VOICES[number % len(VOICES)])
-        errors += _distance(said, found)
+        errors += edits(said, found)
         words += len(said)
         expected = judge.expected(row["intent"], row["slots"]).meaning
         for name, text in (("true", " ".join(said)), ("heard", " ".join(found))):
@@ -99,13 +100,3 @@ def _recognised(decoder: Any, text: str, flite: str, voice: str) -> Sequence[str
     decoder.end_utt()
     found = decoder.hyp()
     return tuple(found.hypstr.split()) if found is not None else ()
-
-
-def _distance(said: Sequence[str], found: Sequence[str]) -> int:
-    """Return how many words were lost, added or changed (Levenshtein)."""
-    row = list(range(len(found) + 1))
-    for place, word in enumerate(said, start=1):
-        before, row[0] = row[0], place
-        for at, other in enumerate(found, start=1):
-            before, row[at] = row[at], min(row[at] + 1, row[at - 1] + 1, before + (word != other))
-    return row[-1]

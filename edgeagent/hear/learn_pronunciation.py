@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from edgeagent.edits import edits
 from edgeagent.hear import letters
 from edgeagent.hear.letters import BACKOFF_ZERO, BEGIN, END, FIRST_SYMBOL, STEPS_PER_BIT, Phones
 from edgeagent.hear.pronounce import MODEL, dictionary_path, entries
@@ -77,10 +78,10 @@ def measure(model: letters.LetterModel, spoken: Iterable[tuple[str, Phones]]) ->
     wrong_words = wrong_phones = all_phones = missed = 0
     for word, ways in right.items():
         guesses = [guess.phones for guess in model.guess(word, 3)] or [()]
-        edits, length = min((_edits(guesses[0], way), len(way)) for way in ways)
-        wrong_phones += edits
+        wrong, length = min((edits(guesses[0], way), len(way)) for way in ways)
+        wrong_phones += wrong
         all_phones += length
-        wrong_words += edits > 0
+        wrong_words += wrong > 0
         missed += not any(guess in ways for guess in guesses)
     return (
         f"{len(right)} held-out words: {wrong_phones / all_phones:.2%} of phones wrong, "
@@ -283,15 +284,6 @@ def _frequent(aligned: Iterable[tuple[Symbol, ...]]) -> list[Symbol]:
 
 def _is_regular(word: str, phones: Phones) -> bool:
     return len(word) > 1 and word.isascii() and word.replace("'", "").isalpha() and len(phones) <= 2 * len(word)
-
-
-def _edits(one: Phones, other: Phones) -> int:
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, start=1):
-        corner, row[0] = row[0], i
-        for j, right in enumerate(other, start=1):
-            corner, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, corner + (left != right))
-    return row[-1]
 
 
 if __name__ == "__main__":
