@@ -130,8 +130,10 @@ def evaluate_heard(
 ) -> None:
     """Speak commands by flite, recognise them freely, and tell what the recognizer's mistakes cost."""
     from edgeagent.evaluate.heard import heard
+    from edgeagent.understanding import built_in_model
 
-    _show(heard(_model(model), folder, count, seed), is_json=json, tables=())
+    found = heard(built_in_model() if model is None else model, folder, count, seed)
+    _show(found, is_json=json, tables=())
 
 
 @bench_app.command("text")

@@ -23,16 +23,19 @@ from edgeagent.grammar.spoken import spell_out
 from edgeagent.hear.files import frames_of
 from edgeagent.hear.free_speech import language_model
 from edgeagent.hear.pronounce import Pronunciations
+from edgeagent.settings import UnderstandingSettings
 from edgeagent.understand.model.bundle import open_bundle
-from edgeagent.understand.model.model import CommandModel
-from edgeagent.understanding import built_in_model
+from edgeagent.understanding import load_model
 
 GRAMMAR_SENTENCES = 4000
 VOICES = ("slt", "rms", "awb")
 
 
-def heard(model: CommandModel | None, folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Return the word error rate and what it costs, over `count` commands of a folder's commands.jsonl."""
+def heard(model: Path, folder: Path, count: int, seed: int) -> dict[str, Any]:
+    """Return the word error rate and what it costs, over `count` commands of a folder's commands.jsonl.
+
+    Raise SettingsError if flite is not installed, or the model in the folder `model` has no phrases.
+    """
     flite = shutil.which("flite")
     if flite is None:
         raise SettingsError("this needs flite", remedy="sudo apt-get install flite")
@@ -40,8 +43,8 @@ def heard(model: CommandModel | None, folder: Path, count: int, seed: int) -> di
     rows = [row for row in rows if row["place"] == "home"]
     random_ = random.Random(seed)
     rows = random_.sample(rows, min(count, len(rows)))
-    judge = Judge("home", model)
-    decoder = _decoder(judge, random_)
+    judge = Judge("home", load_model(UnderstandingSettings(model=str(model))))
+    decoder = _decoder(model, judge, random_)
     errors = words = 0
     right = {"true": 0, "heard": 0}
     wrong = {"true": 0, "heard": 0}
@@ -68,9 +71,11 @@ def _is_wrong(outcome: Outcome, expected: object) -> bool:
     return outcome.kind == "obeyed" and outcome.meaning != expected
 
 
-def _decoder(judge: Judge, random_: random.Random) -> Any:
-    bundle = open_bundle(built_in_model())
-    phrases = gzip.decompress(bundle.read(bundle.manifest.phrases or "")).decode().splitlines()
+def _decoder(model: Path, judge: Judge, random_: random.Random) -> Any:
+    bundle = open_bundle(model)
+    if bundle.manifest.phrases is None:
+        raise SettingsError(f"{model}: the model has no phrases", remedy="Make it from a recipe with templates.")
+    phrases = gzip.decompress(bundle.read(bundle.manifest.phrases)).decode().splitlines()
     names = {place: [said for said, _ in entries] for place, entries in judge.home.lists.items()}
     automaton = judge.interpreter.automaton
     grammar = [automaton.generate(random_) for _ in range(GRAMMAR_SENTENCES)]

@@ -26,7 +26,7 @@ def order_beside(
     """Return the order that stands beside an aside, where nothing in the whole sentence speaks against it."""
     if opinion.command_chance < SURELY_ORDERED or opinion.label.intent in NEVER_BESIDE or speaks_against(words):
         return None
-    if puts_off(tuple(words), opinion.label) is not None:
+    if verdict.is_changed or puts_off(tuple(words), opinion.label) is not None:
         return None
     if any(_is_order(before, tolerance) and _is_order(after, tolerance) for before, after in halves(words)):
         why.append("it may be two orders in one")

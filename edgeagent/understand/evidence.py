@@ -135,7 +135,8 @@ _UP_OR_DOWN = {"up": "direction=up", "down": "direction=down"}
 class Verdict:
     """What is to be done about an opinion: `refusal` and `doubts` in words; neither means that it can be obeyed.
 
-    `strange` are the places of words that the label's sentences never have; `is_only_strange`: nothing else is wrong.
+    `strange` are the places of words that the label's sentences never have; `is_only_strange`: nothing else is wrong;
+    `is_changed`: a word may say when, but which, which of them or how far.
     """
 
     slots: tuple[Slot, ...]
@@ -144,6 +145,7 @@ class Verdict:
     reason: RejectionReason = "not-a-command"
     strange: tuple[int, ...] = ()
     is_only_strange: bool = False
+    is_changed: bool = False
 
 
 def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Manifest) -> Verdict:
@@ -174,13 +176,15 @@ def weigh(opinion: Opinion, words: Sequence[str], values: Values, manifest: Mani
         place for place, word in enumerate(said) if place not in idle and not any(word in some for some in known)
     )
     listed = _listed([said[place] for place in strange])
+    changed = [] if label.intent.startswith(_QUESTIONS) else changes(label, said, covered, opinion.spans, idle)
     if len(strange) > MOST_UNEXPLAINED:
-        return Verdict(slots, f"{listed} do not belong to {label.intent.replace('_', ' ')}", (), strange=strange)
+        refusal = f"{listed} do not belong to {label.intent.replace('_', ' ')}"
+        return Verdict(slots, refusal, (), strange=strange, is_changed=bool(changed))
     doubts += _unsure(opinion, entry, manifest)
     doubts += _sides(label, said, covered)
-    doubts += changes(label, said, covered, opinion.spans, idle) if not label.intent.startswith(_QUESTIONS) else []
+    doubts += changed
     told = [f"{listed} was not explained"] if strange else []
-    return Verdict(slots, "", (*told, *doubts), strange=strange, is_only_strange=not doubts)
+    return Verdict(slots, "", (*told, *doubts), strange=strange, is_only_strange=not doubts, is_changed=bool(changed))
 
 
 def speaks_against(words: Sequence[str], covered: Collection[int] = ()) -> str | None:

@@ -174,6 +174,8 @@ def test_what_was_left_out_is_told(home: Judge) -> None:
     [
         "turn off all the lights minus the hallway",  # but which
         "turn off all lights save the hallway light",
+        "lock everything ignoring the back door",
+        "lock all the doors omitting the grumpy one at the back",
         "turn off the tv and the lights in the living room",  # two things
         "lights off tv on",
         "close the garage door before you go to bed",  # when
