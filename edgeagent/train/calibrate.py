@@ -16,7 +16,8 @@ MOST_STRANGERS = {"free": 0.012, "guarded": 0.001}
 """Shares: of what is obeyed, so much may be another label; of what is no command, so much may be obeyed.
 
 By the model's word alone: the evidence that its answers are weighed against stops most of these. On the development
-set least confidences of 0.98, 0.93, 0.88 and 0.80 obeyed 220, 225, 230 and 232 of 337 commands, and 1, 2, 2 and 3 of 180
+set least confidences of 0.98, 0.93, 0.88 and 0.80 obeyed 220, 225, 230 and 232 of 337 commands, and 1, 2, 2 and 3
+of 180
 sentences that are none.
 """
 
