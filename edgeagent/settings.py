@@ -123,8 +123,14 @@ class MicrophoneSettings(Settings):
 
 
 class HearingSettings(Settings):
-    """When an utterance starts and ends, and how the recognizer searches."""
+    """What recognises speech, how it searches, and when an utterance starts and ends."""
 
+    recognizer: Literal["pocketsphinx", "vosk"] = "pocketsphinx"
+    """pocketsphinx comes with the package; vosk needs its extra and a model (`edgeagent model fetch`)."""
+    model: str = "vosk-small-en"
+    """For vosk: the name of an installed model, or a folder."""
+    effort: Literal["accurate", "light"] = "accurate"
+    """accurate for a Raspberry Pi 4 and better; light for less: quicker, and it hears less in noise."""
     vad_mode: Annotated[int, Field(ge=0, le=3)] = 2
     """How strict the speech detector is: 0 lets most through, 3 least."""
     speech_frames: Annotated[int, Field(ge=1, le=50)] = 4

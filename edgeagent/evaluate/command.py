@@ -18,9 +18,9 @@ from edgeagent.evaluate.noise import load_noise
 from edgeagent.evaluate.speech import Listener, Result, judge, summary
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
-from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
-from edgeagent.hear.pronounce import Pronunciations
+from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.logs import printable
+from edgeagent.recognizers import recognizer_of
 from edgeagent.settings import AgentSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -64,7 +64,7 @@ def _listener(settings: AgentSettings, order: Order) -> Listener:
         chosen = chosen.with_names(names_of(order.devices))
     automaton = compile_commands(chosen)
     return Listener(
-        PocketsphinxRecognizer(automaton.flat(), Pronunciations()),
+        recognizer_of(settings, automaton.flat()),
         Interpreter(automaton, unsure_below=settings.hearing.unsure_below),
         lambda: speech_detector(settings.hearing.vad_mode),
         settings.hearing,
