@@ -5,19 +5,24 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from edgeagent.errors import SettingsError
+from edgeagent.logs import printable
 from edgeagent.settings import AgentSettings, UnderstandingSettings, load
 from edgeagent.understand.model.model import CommandModel
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[Path | None, typer.Option("--model", help="Folder of a model; without it, the one that ships.")]
+Devices = Annotated[Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")]
+Recognizer = Annotated[
+    Literal["pocketsphinx", "vosk"] | None, typer.Option(help="In place of the one that the settings name.")
+]
 _EXTRAS = {"torch": "train", "onnx": "train", "matplotlib": "evaluate", "home_assistant_intents": "evaluate"}
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Judge how well it hears and understands.")
@@ -35,13 +40,14 @@ def can_be_written(file: Path | None) -> Path | None:
 def evaluate_speech(
     folder: Annotated[Path, typer.Argument(help="Sound files and labels.json.")],
     commands: Annotated[Path | None, typer.Option(help="Command set in place of the built-in one.")] = None,
-    devices_file: Annotated[
-        Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")
-    ] = None,
+    devices_file: Devices = None,
     noise: Annotated[Path | None, typer.Option(help="Sound file of noise to mix in.")] = None,
-    snr: Annotated[float, typer.Option(help="Signal-to-noise ratio in dB.")] = 12.0,
+    snr: Annotated[
+        str | None, typer.Option(help="With --noise: signal-to-noise ratios in dB, as in 6,9,12; without it, 12.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the noise's offsets.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="PNG file to draw.", callback=can_be_written)] = None,
+    recognizer: Recognizer = None,
     settings: SettingsFile = None,
     *,
     json: Json = False,
@@ -49,8 +55,38 @@ def evaluate_speech(
     """Play a labelled folder of sound files through the whole listening path."""
     from edgeagent.evaluate.command import Order, evaluate
 
-    order = Order(folder, commands, devices_file, noise, snr, seed, plot)
-    raise typer.Exit(evaluate(_settings(settings), order, is_json=json))
+    if snr is not None and noise is None:
+        raise typer.BadParameter("--snr goes with --noise: name a sound file of noise, or leave both out")
+    order = Order(folder, commands, devices_file, noise, _ratios("12" if snr is None else snr), seed, plot)
+    raise typer.Exit(evaluate(_heard_by(recognizer, _settings(settings)), order, is_json=json))
+
+
+@evaluate_app.command("false-actions")
+def evaluate_false_actions(
+    paths: Annotated[list[Path], typer.Argument(help="Sound files, or folders that are searched for them.")],
+    hours: Annotated[float | None, typer.Option(help="Hours to be played; without it, once through.")] = None,
+    devices_file: Devices = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the order and loudness of what is played again.")] = 1,
+    recognizer: Recognizer = None,
+    settings: SettingsFile = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Play sound that is not addressed to the device, and count what it would do, by the hour."""
+    from rich.progress import Progress
+
+    from edgeagent.evaluate.false_actions import MOST_HOURS, Playing, false_actions
+
+    if hours is not None and not 0 < hours <= MOST_HOURS:
+        raise typer.BadParameter(f"--hours: expected more than 0 and at most {MOST_HOURS}, found {hours:g}")
+    playing = Playing(tuple(paths), hours, seed)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("listening", total=None if hours is None else 3600 * hours)
+        found = false_actions(
+            _heard_by(recognizer, _settings(settings)), playing, devices_file, lambda s: progress.advance(bar, s)
+        )
+    _show(found, is_json=json, tables=())
 
 
 @evaluate_app.command("text")
@@ -243,9 +279,9 @@ def _show(figures: Mapping[str, Any], *, is_json: bool, tables: Sequence[str]) -
         for row in rows:
             table.add_row(*(_said(value) for value in row.values()))
         console.print(table)
-    for name in ("mistakes", "obeyed_sentences"):
+    for name in ("mistakes", "obeyed_sentences", "heard"):
         for one in figures.get(name) or ():
-            console.print(f"{name.split('_')[0]}: {_said(one)}", markup=False)
+            console.print(printable(f"{name.split('_')[0]}: {_said(one)}"), markup=False)
 
 
 def _said(value: object) -> str:
@@ -258,3 +294,20 @@ def _said(value: object) -> str:
 
 def _settings(file: Path | None) -> AgentSettings:
     return AgentSettings() if file is None else load(file)
+
+
+def _heard_by(recognizer: str | None, settings: AgentSettings) -> AgentSettings:
+    if recognizer is None:
+        return settings
+    hearing = settings.hearing.model_copy(update={"recognizer": recognizer})
+    return settings.model_copy(update={"hearing": hearing})
+
+
+def _ratios(text: str) -> tuple[float, ...]:
+    try:
+        ratios = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"--snr: expected numbers as in 6,9,12, found {text!r:.60}") from error
+    if len(set(ratios)) < len(ratios):
+        raise typer.BadParameter(f"--snr: a ratio is given twice in {text!r:.60}")
+    return ratios

@@ -8,10 +8,11 @@ from typing import Any
 
 from edgeagent.errors import SettingsError
 from edgeagent.grammar.automaton import Automaton
-from edgeagent.grammar.spoken import spell_out
+from edgeagent.grammar.spoken import MOST_WORDS, Phrase, spell_out
 from edgeagent.messages import Command, Value
 
 _EXAMPLE = 'For example {"a.flac": {"intent": null}, "b.flac": {"said": "turn on the light"}}.'
+_SHORTER = "Cut the sound and its text, or leave `said` out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,11 @@ class Meaning:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One sound file and what must come of it; None: nothing may be done."""
+    """One sound file and what must come of it; None: nothing may be done. `said` are its words, None: not known."""
 
     path: Path
     expected: Meaning | None
+    said: Phrase | None = None
 
 
 def meaning_of(command: Command) -> Meaning:
@@ -40,10 +42,10 @@ def meaning_of(command: Command) -> Meaning:
 
 
 def load_cases(folder: Path, automaton: Automaton) -> tuple[Case, ...]:
-    """Read labels.json: per file `{"intent", "slots"}`, intent null for "must be rejected"; or `{"said"}`.
+    """Read labels.json: per file `{"intent", "slots"}`, intent null for "must be rejected"; or `{"said"}`; or both.
 
-    With `said`, the grammar's reading of that text is expected, null again means rejection. Raise SettingsError naming
-    the file and the entry if something is wrong.
+    With `said` alone, the grammar's reading of that text is expected, null again means rejection. Raise SettingsError
+    naming the file and the entry if something is wrong.
     """
     path = folder / "labels.json"
     try:
@@ -65,14 +67,11 @@ def _case(folder: Path, name: str, label: object, automaton: Automaton) -> Case:
         raise SettingsError(
             f'{where}: expected {{"intent": …, "slots": …}} or {{"said": …}}, found {label!r:.80}', remedy=_EXAMPLE
         )
+    said = _words(label.get("said"), where)
     if "intent" not in label:
-        if not isinstance(label["said"], str | None):
-            raise SettingsError(
-                f"{where}: expected a sentence or null in `said`, found {label['said']!r:.80}", remedy=_EXAMPLE
-            )
-        return Case(folder / name, _reading(label["said"], automaton))
+        return Case(folder / name, _reading(label["said"], automaton), said)
     if label["intent"] is None:
-        return Case(folder / name, None)
+        return Case(folder / name, None, said)
     slots = label.get("slots") or {}
     if not isinstance(label["intent"], str) or not isinstance(slots, dict):
         raise SettingsError(
@@ -80,7 +79,16 @@ def _case(folder: Path, name: str, label: object, automaton: Automaton) -> Case:
         )
     if wrong := [value for value in slots.values() if not isinstance(value, str | int | float)]:
         raise SettingsError(f"{where}: expected words and numbers in `slots`, found {wrong[0]!r:.80}", remedy=_EXAMPLE)
-    return Case(folder / name, Meaning(label["intent"], _slots(slots)))
+    return Case(folder / name, Meaning(label["intent"], _slots(slots)), said)
+
+
+def _words(said: object, where: str) -> Phrase | None:
+    if not isinstance(said, str | None):
+        raise SettingsError(f"{where}: expected a sentence or null in `said`, found {said!r:.80}", remedy=_EXAMPLE)
+    words = None if said is None else spell_out(said)
+    if words is not None and len(words) > MOST_WORDS:
+        raise SettingsError(f"{where}: expected at most {MOST_WORDS} words in `said`, found more", remedy=_SHORTER)
+    return words
 
 
 def _reading(said: str | None, automaton: Automaton) -> Meaning | None:

@@ -1,50 +1,112 @@
-"""Results of a spoken test set to a picture; needs the extra `evaluate` (matplotlib)."""
+"""Results of a spoken test set, or a model's answers, to a picture; needs the extra `evaluate` (matplotlib)."""
 
+import textwrap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from edgeagent.errors import SettingsError
 from edgeagent.evaluate.scores import BINS
-from edgeagent.evaluate.speech import Result, summary
+from edgeagent.evaluate.speech import Result
+from edgeagent.evaluate.summary import by_ratio, summary
 from edgeagent.evaluate.text import Answered, is_right
+from edgeagent.grammar.commands import read_yaml
 
 LEAST_IN_A_BIN = 5
-_COLOURS = {"right": "#2a9d8f", "rejected": "#e9c46a", "wrong": "#e76f51"}
+LEAST_SHOWN = 0.05
+"""Of the longest bar: into a shorter part no number is written."""
+_DARK = "#264653"
+_VERDICTS = {"right": "#2a9d8f", "rejected": "#e9c46a", "wrong": "#e76f51"}
+_PARTS = {"waiting": "#8ab17d", "recognising": _DARK, "understanding": "#e76f51"}
+_PUBLISHED = ("#6a4c93", "#1982c4", "#8d99ae", "#bc6c25", "#d4a5a5")
+_WITH_NOISE: list[Any] = [["verdicts", "noise", "noise"], ["times", "goes", "ends"]]
+_CLEAN: list[Any] = [["verdicts", "times"], ["goes", "ends"]]
 
 
 def draw(results: Sequence[Result], title: str, path: Path) -> None:
-    """Write a PNG: verdicts, times to decision, what ended the utterances. Raise SettingsError if it cannot be."""
+    """Write a PNG: verdicts, time to decision and where it goes, what ended the utterances; and accuracy in noise.
+
+    Raise SettingsError if it cannot be written.
+    """
     figures = summary(results)
-    drawing = Figure(figsize=(13, 4))  # without pyplot, which would look for a screen
-    verdicts, times, ends = drawing.subplots(1, 3, width_ratios=(2, 3, 2))
-    for row, (name, colour) in enumerate(_COLOURS.items()):
-        count = figures[name]
-        verdicts.barh(row, count, color=colour)
-        verdicts.text(count, row, f" {count}", va="center")
-    share = f"{figures['accuracy']:.1%} of {figures['n']} right"
-    verdicts.set(yticks=range(3), yticklabels=list(_COLOURS), title=share)
-    verdicts.margins(x=0.15)
-    waited = [1000 * seconds for result in results for seconds in result.decision_s]
-    times.hist(waited, bins=30, color="#264653")
-    median = figures["time_to_decision_ms"]["p50"]
-    if median is not None:
-        times.axvline(median, color="#e76f51", label=f"median {median:.0f} ms")
-        times.legend()
-    times.set(title="time to decision", xlabel="ms after the last word", ylabel="commands")
-    counts = Counter(by for result in results for by in result.ended_by)
-    names = sorted(counts)
-    ends.bar(names, [counts[name] for name in names], color="#264653")
-    ends.set(title="utterances ended by")
+    runs = {snr_db: summary(part) for snr_db, part in by_ratio(results).items()}
+    in_noise = {snr_db: run["accuracy"] for snr_db, run in runs.items() if snr_db is not None}
+    drawing = Figure(figsize=(15, 9) if in_noise else (12, 8), layout="constrained")  # pyplot looks for a screen
+    panels = drawing.subplot_mosaic(_WITH_NOISE if in_noise else _CLEAN)
+    if in_noise:
+        _draw_noise(panels["noise"], in_noise)
+    names = ["" if snr_db is None else f"{snr_db:g} dB" for snr_db in runs]
+    counts = {verdict: [run[verdict] for run in runs.values()] for verdict in _VERDICTS}
+    totals = {verdict: f"{verdict} {figures[verdict]}" for verdict in _VERDICTS}
+    _draw_bars(panels["verdicts"], names, counts, _VERDICTS, totals)
+    panels["verdicts"].set(title=f"{figures['accuracy']:.1%} of {figures['n']} right", xlabel="files")
+    goes = {part: [run["where_time_goes"][f"{part}_ms"] or 0.0 for run in runs.values()] for part in _PARTS}
+    medians = {part: f"{part} {figures['where_time_goes'][f'{part}_ms'] or 0.0:g} ms" for part in _PARTS}
+    _draw_bars(panels["goes"], names, goes, _PARTS, medians)
+    panels["goes"].set(title="where the time to decision goes", xlabel="ms after the last word (medians)")
+    _draw_times(panels["times"], [1000 * one.took_s for result in results for one in result.decisions], figures)
+    ends = sorted(figures["ended_by"].items())
+    panels["ends"].bar([name for name, _ in ends], [count for _, count in ends], color=_DARK)
+    panels["ends"].set(title="utterances ended by", ylabel="utterances")
     drawing.suptitle(f"{title}   (real-time factor {figures['rtf']:.3f})")
-    drawing.tight_layout()
     try:
         drawing.savefig(path, dpi=110, format="png")
     except OSError as error:
         raise SettingsError(f"{path}: {error.strerror or error}", remedy="Name a file that can be written.") from error
+
+
+def _draw_bars(
+    panel: Any,
+    names: Sequence[str],
+    lengths: Mapping[str, Sequence[float]],
+    colours: Mapping[str, str],
+    labels: Mapping[str, str],
+) -> None:
+    """Draw one bar for each run, of parts one after the other; a number stands in a part where there is room."""
+    begins = np.zeros(len(names))
+    longest = max(map(sum, zip(*lengths.values(), strict=True)))
+    for part, colour in colours.items():
+        bars = panel.barh(range(len(names)), lengths[part], 0.6, left=begins, color=colour, label=labels[part])
+        shown = [f"{length:g}" if length > LEAST_SHOWN * longest else "" for length in lengths[part]]
+        panel.bar_label(bars, shown, label_type="center")
+        begins = begins + np.array(lengths[part])
+    panel.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.2, -0.8))
+    panel.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=3, frameon=False, handlelength=1, columnspacing=1
+    )
+
+
+def _draw_times(panel: Any, took_ms: Sequence[float], figures: Mapping[str, Any]) -> None:
+    panel.hist(took_ms, bins=30, color=_DARK)
+    if took_ms:
+        for (name, ms), line in zip(figures["time_to_decision_ms"].items(), ("-", "--"), strict=True):
+            panel.axvline(ms, color=_VERDICTS["wrong"], linestyle=line, label=f"{name} {ms:.0f} ms")
+        panel.legend()
+    panel.set(title="time to decision", xlabel="ms after the last word", ylabel="commands")
+
+
+def _draw_noise(panel: Any, accuracy: Mapping[float, float]) -> None:
+    published: Any = read_yaml((files("edgeagent.evaluate") / "published.yaml").read_text("utf-8"), "published.yaml")
+    names = list(dict.fromkeys(engine["name"] for engine in published["engines"]))
+    for engine in published["engines"]:
+        colour = _PUBLISHED[names.index(engine["name"]) % len(_PUBLISHED)]
+        style = "-" if engine["noise"] == "kitchen" else "--"
+        label = f"{engine['name']}, {engine['noise']}"
+        panel.plot(published["snr_db"], engine["accuracy"], style, color=colour, linewidth=1.2, marker=".", label=label)
+    ratios = sorted(accuracy)
+    shares = [accuracy[ratio] for ratio in ratios]
+    panel.plot(ratios, shares, color="black", linewidth=2.5, marker="o", label="edgeagent, this run")
+    panel.set(title="accuracy in noise", xlabel="signal-to-noise ratio, dB", ylabel="share right")
+    panel.set_xticks(sorted({*published["snr_db"], *ratios}))
+    panel.grid(visible=True, alpha=0.3)
+    panel.legend(ncols=2)
+    told = textwrap.fill(f"{published['caveat']} Source: {published['source']}.", 130)
+    panel.annotate(told, (0, -0.14), xycoords="axes fraction", va="top", fontsize=8, color="#555555")
 
 
 def draw_text(answered: Sequence[Answered], title: str, path: Path) -> None:

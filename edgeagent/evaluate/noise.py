@@ -1,6 +1,6 @@
 """Noise mixed into speech at a signal-to-noise ratio, drawn with a seed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,17 +44,21 @@ class Noise:
             yield pcm[start : start + FRAME_BYTES]
 
 
-def load_noise(path: Path, snr_db: float, seed: int) -> Noise:
-    """Read a noise file of at most 20 minutes. Raise SoundError if it cannot be used."""
-    if not abs(snr_db) <= LARGEST_SNR_DB:
-        raise SoundError(f"a signal-to-noise ratio of {snr_db} dB cannot be mixed", remedy="0 to 30 are usual.")
+def load_noise(path: Path, ratios_db: Sequence[float], seed: int) -> tuple[Noise, ...]:
+    """Read a noise file of at most 20 minutes: one noise for each ratio, all with the offsets that the seed gives.
+
+    Raise SoundError if it cannot be used.
+    """
+    for snr_db in ratios_db:
+        if not abs(snr_db) <= LARGEST_SNR_DB:
+            raise SoundError(f"a signal-to-noise ratio of {snr_db} dB cannot be mixed", remedy="0 to 30 are usual.")
     frames = []
     for frame in frames_of(path):
         frames.append(frame)
         if len(frames) * FRAME_BYTES > LONGEST_S * SAMPLE_RATE_HZ * 2:
             raise SoundError(f"{path}: longer than {LONGEST_S} s", remedy="Cut a part out of it.")
     samples = np.frombuffer(b"".join(frames), "<i2").astype(np.float32)
-    return Noise(samples, snr_db, np.random.default_rng(seed))
+    return tuple(Noise(samples, snr_db, np.random.default_rng(seed)) for snr_db in ratios_db)
 
 
 def loudest_power(samples: np.ndarray) -> float:

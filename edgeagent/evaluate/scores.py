@@ -1,6 +1,7 @@
-"""Scores of predictions: slots, calibration, and how well a score tells two sets apart."""
+"""Scores of predictions: slots, calibration, how well a score tells two sets apart; and how sure a count is."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,3 +36,25 @@ def auroc(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> float:
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     count = len(inside)
     return float((ranks[:count].sum() - count * (count + 1) / 2) / (count * len(outside)))
+
+
+def poisson_interval(count: int) -> tuple[float, float]:
+    """Return the exact 95 % interval of the mean of which `count` events are one draw (Garwood, 1936)."""
+    tail = 0.025
+    most = count + 10 * math.sqrt(count + 1) + 10  # far above the upper end
+    lower = _crossing(lambda mean: _at_most(count - 1, mean) < 1 - tail, most) if count else 0.0
+    return lower, _crossing(lambda mean: _at_most(count, mean) < tail, most)
+
+
+def _at_most(count: int, mean: float) -> float:
+    """Return the probability of at most `count` events where `mean` are expected."""
+    return math.fsum(math.exp(number * math.log(mean) - mean - math.lgamma(number + 1)) for number in range(count + 1))
+
+
+def _crossing(is_beyond: Callable[[float], bool], most: float) -> float:
+    """Return from where on, between 0 and `most`, something holds."""
+    least = 0.0
+    while most - least > most * 1e-9:
+        middle = (least + most) / 2
+        least, most = (least, middle) if is_beyond(middle) else (middle, most)
+    return most

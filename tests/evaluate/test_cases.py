@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgeagent.errors import SettingsError
-from edgeagent.evaluate.cases import Meaning, load_cases, meaning_of
+from edgeagent.evaluate.cases import Case, Meaning, load_cases, meaning_of
 from edgeagent.evaluate.household import names_of
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
@@ -40,6 +40,19 @@ def test_labels_say_what_must_come_of_a_file(tmp_path: Path) -> None:
     assert expected(tmp_path, {"intent": "stop"}) == Meaning("stop", ())
 
 
+def test_what_was_said_may_stand_beside_the_meaning(tmp_path: Path) -> None:
+    def case(label: Any) -> Case:
+        (one,) = load_cases(labelled(tmp_path, {"a.wav": label}), GRAMMAR)
+        return one
+
+    dim = {"intent": "dim", "slots": {"level": 20}}
+    assert case({**dim, "said": "Make it 20, please!"}).said == ("make", "it", "twenty", "please")
+    assert case({**dim, "said": "Make it 20, please!"}).expected == Meaning("dim", (("level", 20.0),))
+    assert case({"intent": None, "said": "hello there"}) == Case(tmp_path / "a.wav", None, ("hello", "there"))
+    assert case({"said": "dim to 20"}).said == ("dim", "to", "twenty")
+    assert case(dim).said is case({"said": None}).said is None
+
+
 def test_a_text_that_the_grammar_lacks_can_never_be_right(tmp_path: Path) -> None:
     assert expected(tmp_path, {"said": "dance"}) == Meaning("?", (("said", "dance"),))
 
@@ -65,6 +78,9 @@ def test_a_thing_called_nan_equals_itself(tmp_path: Path) -> None:
         ({"a.wav": None}, "labels.json: a.wav: expected"),
         ({"a.wav": {}}, "labels.json: a.wav: expected"),
         ({"a.wav": {"said": 5}}, "labels.json: a.wav: expected a sentence or null"),
+        ({"a.wav": {"intent": None, "said": 5}}, "labels.json: a.wav: expected a sentence or null"),
+        ({"a.wav": {"intent": "x", "said": ["y"]}}, "labels.json: a.wav: expected a sentence or null"),
+        ({"a.wav": {"intent": None, "said": "la " * 65}}, "labels.json: a.wav: expected at most 64 words"),
         ({"a.wav": {"intent": 5}}, "labels.json: a.wav: expected a name"),
         ({"a.wav": {"intent": "x", "slots": []}}, None),
         ({"a.wav": {"intent": "x", "slots": [1]}}, "labels.json: a.wav: expected a name"),

@@ -26,7 +26,8 @@ def noise(tmp_path: Path) -> Path:
 def mixed(noise: Path, snr_db: float, seed: int = 1, speech: npt.NDArray[np.int16] = SPEECH) -> npt.NDArray[np.int16]:
     pcm = speech.tobytes()
     frames = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES)]
-    out = list(load_noise(noise, snr_db, seed).over(frames))
+    (loaded,) = load_noise(noise, (snr_db,), seed)
+    out = list(loaded.over(frames))
     assert [len(frame) for frame in out] == [len(frame) for frame in frames]
     return np.frombuffer(b"".join(out), "<i2")
 
@@ -58,4 +59,12 @@ def test_silence_stays_silent(noise: Path) -> None:
 @pytest.mark.parametrize("snr_db", [float("nan"), float("inf"), 1e6])
 def test_a_ratio_that_is_none_is_refused(noise: Path, snr_db: float) -> None:
     with pytest.raises(SoundError, match="cannot be mixed"):
-        load_noise(noise, snr_db, 1)
+        load_noise(noise, (6, snr_db), 1)
+
+
+def test_every_ratio_draws_anew_from_the_seed(noise: Path) -> None:
+    pcm = SPEECH.tobytes()
+    frames = [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm), FRAME_BYTES)]
+    quiet, loud = (b"".join(one.over(frames)) for one in load_noise(noise, (24, 6), 1))
+    assert np.array_equal(np.frombuffer(quiet, "<i2"), mixed(noise, 24))
+    assert np.array_equal(np.frombuffer(loud, "<i2"), mixed(noise, 6))
