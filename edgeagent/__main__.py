@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
+from edgeagent.cli.model import model_app
 from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, teach, train
-from edgeagent.errors import EdgeAgentError
+from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.settings import AgentSettings, load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -23,6 +24,7 @@ settings_app = typer.Typer(no_args_is_help=True, help="Look at settings.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
+app.add_typer(model_app, name="model")
 app.command()(train)
 app.command()(teach)
 
@@ -120,6 +122,17 @@ def simulate(
     from edgeagent.cli.simulate import simulate as run_simulation
 
     _finish(run_simulation(_load(settings), place.value))
+
+
+@app.command()
+def talk(settings: SettingsFile = None) -> None:
+    """Have the running daemon listen to what is said next (push to talk; `[waking] push_to_talk = true`)."""
+    from edgeagent.bell import ring
+
+    wanted = _load(settings)
+    if not (wanted.waking.push_to_talk or wanted.waking.words):
+        raise SettingsError("it always listens", remedy="Set [waking] push_to_talk = true, or name wake words.")
+    ring(wanted.device.state_dir)
 
 
 @app.command()

@@ -18,10 +18,12 @@ from edgeagent.act.remembered import RememberedOrders
 from edgeagent.act.timers import Timers
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.answer.voice import Voice
+from edgeagent.bell import answer_rings
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
-from edgeagent.errors import BusError, EdgeAgentError, SettingsError
+from edgeagent.errors import BusError, EdgeAgentError, ModelError, SettingsError
 from edgeagent.grammar import commands
+from edgeagent.hear.waking import Bell
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
@@ -46,6 +48,7 @@ SETTLE_MOST_S = 3.0
 """After this long, what has been announced by then must do."""
 TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
+LOOK_AT_NAMES_S = 1.0
 WAITING_ORDERS = 4
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
@@ -55,12 +58,13 @@ WAITING_EVENTS = 100
 class Parts:
     """What the user of an agent chooses: who is told of every step, and who speaks the answers.
 
-    While `deaf` is set, nothing is heard: a voice sets it while it speaks.
+    While `deaf` is set, nothing is heard: a voice sets it while it speaks. Who rings the `bell` is listened to next.
     """
 
     report: Report
     voices: tuple[Voice, ...] = ()
     deaf: threading.Event = field(default_factory=threading.Event)
+    bell: Bell = field(default_factory=Bell)
     is_dry_run: bool = False
 
 
@@ -132,6 +136,18 @@ class Agent:
                 log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
             self._compiled = version
             log.info("grammar compiled", extra={"devices": len(self.devices.all_devices())})
+
+    async def keep_free_speech(self, listening: Listening) -> None:
+        """Keep what is recognized beyond the grammar on the present names, for ever."""
+        learned = None
+        while True:
+            if self.interpreter is not learned:
+                learned = self.interpreter
+                try:
+                    await asyncio.to_thread(listening.learn_free_speech, learned)
+                except (ModelError, OSError) as error:  # the grammar goes on alone
+                    log.error("free speech is not recognized", extra={"problem": str(error)})  # noqa: TRY400
+            await asyncio.sleep(LOOK_AT_NAMES_S)
 
     async def watch_lessons(self) -> None:
         """Have the grammar compiled anew when something was taught or taken back, for ever."""
@@ -209,16 +225,19 @@ class Agent:
             await self._accept(order)
         received.acknowledge()
 
-    async def _accept(self, order: topics.Say) -> None:
+    async def _accept(self, order: topics.Order) -> None:
         try:
             is_new = await asyncio.to_thread(self._remembered.is_new, order.id)
         except SettingsError as error:  # what cannot be remembered could be done twice, so it is not done at all
             log.error("order refused", extra={"reason": str(error), "remedy": error.remedy})  # noqa: TRY400
             return
-        if is_new:
-            self._orders.put_nowait(order)
-        else:
-            log.info("order came again", extra={"order": order.id})
+        match order:
+            case _ if not is_new:
+                log.info("order came again", extra={"order": order.id})
+            case topics.Say():
+                self._orders.put_nowait(order)
+            case topics.Listen():
+                self._parts.bell.ring("bus")
 
     def _compile(self) -> Interpreter:
         everything = commands.merge([commands.built_in(self.settings.acting.commands), *self._own])
@@ -279,16 +298,21 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
         ) from error
     async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
         listening, _ = await asyncio.gather(
-            asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter, parts.deaf, settings.waking),
+            asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
             agent.settle(),
         )
-        watchdog = asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog")
+        duties = (
+            asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog"),
+            asyncio.create_task(agent.keep_free_speech(listening), name="free speech"),
+            asyncio.create_task(answer_rings(settings.device.state_dir, parts.bell.ring), name="bell"),
+        )
         try:
             health.notify("READY=1")
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
             await agent.hear(listening, listening_source)
         finally:
-            watchdog.cancel()
+            for duty in duties:
+                duty.cancel()
 
 
 @asynccontextmanager

@@ -5,15 +5,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from edgeagent.errors import ModelError
-from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
-from edgeagent.hear.pronounce import Pronunciations
-from edgeagent.hear.waking import SILENCE, Gate, WakeDetector
+from edgeagent.hear.pocketsphinx import speech_detector
+from edgeagent.hear.waking import SILENCE, Bell, Gate, WakeDetector
 from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.settings import HearingSettings, WakingSettings
+from edgeagent.recognizers import learn_free_speech, recognizer_of
+from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
-
-ALWAYS = WakingSettings()
 
 
 class Listening:
@@ -25,33 +23,41 @@ class Listening:
 
     def __init__(
         self,
-        settings: HearingSettings,
+        settings: AgentSettings,
         current: Callable[[], Interpreter],
         deaf: threading.Event | None = None,
-        waking: WakingSettings = ALWAYS,
+        bell: Bell | None = None,
     ) -> None:
         """Load the recognizer with the current grammar, and the wake words. Raise ModelError if that fails."""
-        self._wake_words = wake_words(waking)
-        self._waking = waking
+        self._waking = settings.waking
+        self._bell = bell or Bell()
+        self._wake_words = wake_words(settings.waking)
         self.deaf = deaf or threading.Event()
         self.heard_at = time.monotonic()
-        self._settings = settings
+        self._settings = settings.hearing
         self._current = current
         self._interpreter = current()
-        self._recognizer = PocketsphinxRecognizer(self._interpreter.automaton.flat(), Pronunciations())
+        self._recognizer = recognizer_of(settings, self._interpreter.automaton.flat())
 
     def hear(self, frames: Iterable[Frame], report: Report) -> Iterator[Heard]:
         """Yield what is said in the frames; `report` gets partial transcripts. For one thread at a time."""
-        if self._wake_words is None:
+        if self._wake_words is None and not self._waking.push_to_talk:
             yield from self._perceived(self._attend(frames), report)
             return
-        self._wake_words.reset()
-        gate = Gate(
-            self._wake_words, speech_detector(self._settings.vad_mode), self._waking, lambda word: report(Woken(word))
-        )
+        if self._wake_words is not None:
+            self._wake_words.reset()
+        detector = speech_detector(self._settings.vad_mode)
+        gate = Gate(self._wake_words, detector, self._waking, lambda word: report(Woken(word)), self._bell)
         for heard in self._perceived(gate(self._attend(frames)), report):
             gate.heard(is_for_us=isinstance(heard.interpretation, Command | Question))
             yield heard
+
+    def learn_free_speech(self, interpreter: Interpreter) -> None:
+        """Have what may be said beyond this interpreter's grammar recognized, too; it takes seconds.
+
+        May be called from another thread than the one that listens. Raise ModelError if it fails.
+        """
+        learn_free_speech(self._recognizer, self._settings.effort, interpreter)
 
     def _perceived(self, frames: Iterator[Frame], report: Report) -> Iterator[Heard]:
         detector = speech_detector(self._settings.vad_mode)

@@ -244,7 +244,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """A wake word was heard: what is said next is for us."""
+    """A wake word was heard, or somebody asked for an ear (`word` says who): what is said next is for us."""
 
     word: str
 

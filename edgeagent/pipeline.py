@@ -5,8 +5,8 @@ perceive() runs on the listening thread and never touches asyncio; obey() runs i
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from edgeagent.act.acknowledgements import Expectations
@@ -14,7 +14,7 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Order
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.perform import Link, perform
-from edgeagent.act.plan import Plan, Planned, TimerOrder, plan
+from edgeagent.act.plan import Plan, Planned, TimerOrder, plan, stakes_of
 from edgeagent.act.timers import Timers
 from edgeagent.answer.sentences import of_outcomes, of_question, of_rejection
 from edgeagent.answer.voice import Voice
@@ -41,6 +41,13 @@ from edgeagent.understand.interpret import Interpreter
 POLITE = frozenset({"please"})
 """Words that may follow a whole sentence without changing it: they are not waited for."""
 
+
+_MAYBE_SAID_FREELY = frozenset({"no-words", "not-a-command", "not-speech-we-know"})
+
+HARDLY_HEARD = 0.25
+"""The confidence of a word below which a sentence is doubted; 3 % of the right ones of real people have such a word."""
+WEIGHTY = 4
+"""Letters; shorter words are swallowed, and hardly ever decide."""
 
 BREATH_S = 0.1
 """Between two sentences a person pauses longer than this."""
@@ -73,14 +80,58 @@ def perceive(
         said = ""
         for transcript in recognizer.transcribe(utterance):
             if transcript.is_final:
-                goes_on = _goes_on(transcript, ended_s)
-                yield Heard(transcript, _run_on(transcript) if goes_on else interpreter.interpret(transcript))
+                if _goes_on(transcript, ended_s):
+                    yield Heard(transcript, _run_on(transcript))
+                else:
+                    yield _understood(transcript, utterance, recognizer, interpreter)
                 ended_s = transcript.began_s + transcript.heard_s
                 break
             if transcript.text != said:
                 said = transcript.text
                 report(transcript)
             _be_patient(utterance, transcript, interpreter.automaton, settings)
+
+
+def _understood(
+    transcript: Transcript, utterance: Utterance, recognizer: Recognizer, interpreter: Interpreter
+) -> Heard:
+    """Return what was said. What is no sentence of the grammar, or hardly one, is recognized again, freely.
+
+    A sentence with a word that the sound hardly bears out stands if it means the same freely; else whichever is borne
+    out better is taken, and if only the grammar has one, it is asked about: "every light in the house" is heard as "in
+    the office" by a grammar that has no such sentence.
+    """
+    found = interpreter.interpret(transcript)
+    weak = _weak_word(transcript) if isinstance(found, Command) else None
+    if weak is None and not (isinstance(found, Rejection) and found.reason in _MAYBE_SAID_FREELY):
+        return Heard(transcript, found)
+    ways = recognizer.freely(utterance)
+    for freely in ways:
+        otherwise = interpreter.interpret(freely)
+        if isinstance(otherwise, Rejection):
+            continue
+        if isinstance(found, Rejection):
+            return Heard(freely, otherwise)
+        if isinstance(found, Command) and isinstance(otherwise, Command) and _mean_the_same(found, otherwise):
+            return Heard(transcript, found)
+        if freely.confidence > transcript.confidence:
+            return Heard(freely, otherwise)
+    if ways and weak is not None and isinstance(found, Command) and not found.doubt:
+        told = f'"{weak}" was hardly heard'
+        found = replace(found, doubt=told, why=(*found.why, told))
+    return Heard(transcript, found)
+
+
+def _weak_word(transcript: Transcript) -> str | None:
+    """Return a word of weight that the sound hardly bears out."""
+    weak = (word.text for word in transcript.words if len(word.text) >= WEIGHTY and word.confidence < HARDLY_HEARD)
+    return next(weak, None)
+
+
+def _mean_the_same(one: Command, other: Command) -> bool:
+    return one.intent == other.intent and {(slot.name, slot.value) for slot in one.slots} == {
+        (slot.name, slot.value) for slot in other.slots
+    }
 
 
 def _goes_on(transcript: Transcript, ended_s: float) -> bool:
@@ -107,9 +158,19 @@ def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton,
         utterance.patience_s = settings.unfinished_s
         return
     is_complete = automaton.follow(state) <= POLITE
-    utterance.patience_s = settings.complete_s if is_complete else settings.could_go_on_s
+    utterance.patience_s = settings.complete_s if is_complete else _worth_waiting_s(words, automaton, settings)
     if partial.heard_s - partial.words[-1].end_s >= utterance.patience_s:
         utterance.end("complete" if is_complete else "silence")
+
+
+def _worth_waiting_s(words: Sequence[str], automaton: Automaton, settings: HearingSettings) -> float:
+    """Return how long a pause must be after a sentence that could go on: by what is lost if it does."""
+    waits_s = {
+        "nothing": settings.question_could_go_on_s,
+        "something": settings.could_go_on_s,
+        "much": settings.guarded_could_go_on_s,
+    }
+    return max((waits_s[stakes_of(parse.intent)] for parse in automaton.parse(words)), default=settings.could_go_on_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ class MicrophoneSettings(Settings):
 
 
 class HearingSettings(Settings):
-    """What recognises speech, how it searches, and when an utterance starts and ends."""
+    """What recognizes speech, how it searches, and when an utterance starts and ends."""
 
     recognizer: Literal["pocketsphinx", "vosk"] = "pocketsphinx"
     """pocketsphinx comes with the package; vosk needs its extra and a model (`edgeagent model fetch`)."""
@@ -139,8 +139,12 @@ class HearingSettings(Settings):
     """Sound from before the start that belongs to the utterance."""
     complete_s: Annotated[float, Field(ge=0.03, le=2)] = 0.12
     """Pause after a sentence that nothing can follow."""
-    could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.5
-    """Pause after a sentence that something could follow."""
+    question_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.25
+    """Pause after a question, or an order for a timer, that something could follow: little is lost by being early."""
+    could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.4
+    """Pause after an order that something could follow."""
+    guarded_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.6
+    """Pause after an order that something could follow, and that may open, unlock or start something."""
     unfinished_s: Annotated[float, Field(ge=0.1, le=10)] = 1.2
     """Pause in the middle of a sentence, or after speech that is no sentence."""
     cap_s: Annotated[float, Field(ge=1, le=60)] = 12.0
@@ -150,14 +154,16 @@ class HearingSettings(Settings):
 
 
 class WakingSettings(Settings):
-    """What the device waits for before it listens; without words it always listens, and the grammar is the gate."""
+    """What the device waits for before it listens; with neither, it always listens, and the grammar is the gate."""
 
     words: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Wake words: okay_nabu, hey_jarvis, hey_mycroft, alexa, or the JSON file of a microWakeWord model."""
+    push_to_talk: bool = False
+    """Listen when asked to: by `edgeagent talk`, by an order from the bus, by a button. With wake words or alone."""
     cutoff: Annotated[float, Field(gt=0, le=1)] | None = None
     """Probability from which a wake word counts; when absent, each model's own."""
     wait_s: Annotated[float, Field(ge=1, le=60)] = 5.0
-    """Seconds that an order may take to begin after the wake word."""
+    """Seconds that an order may take to begin after the call."""
     follow_up_s: Annotated[float, Field(ge=0, le=60)] = 6.0
     """Seconds after an order, an answer or a question in which no wake word is needed."""
 

@@ -79,6 +79,19 @@ class Say(BaseModel):
     expires: float
 
 
+class Listen(BaseModel):
+    """The order to listen to what is said next, as after a wake word."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    expires: float
+
+
+Order = Say | Listen
+_ORDERS: Mapping[str, type[Say] | type[Listen]] = {"say": Say, "listen": Listen}
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why something from outside is not an order to carry out."""
@@ -115,17 +128,18 @@ def event(address: Address, what: Reported, *, boot: str, seq: int, at_s: float,
     return Message(f"{address.up}/event/{kind}", _encode(payload), qos=1)
 
 
-def order(address: Address, topic: str, payload: bytes, *, retained: bool, now_s: float) -> Say | Refusal:
+def order(address: Address, topic: str, payload: bytes, *, retained: bool, now_s: float) -> Order | Refusal:
     """Read what came in on `address.orders`. The caller remembers ids: the same order may come twice (QoS 1)."""
     start = address.orders.removesuffix("+")
     if not topic.startswith(start):
         return Refusal("not-for-us", topic[:200])
-    if topic != f"{start}say":
+    kind = _ORDERS.get(topic.removeprefix(start))
+    if kind is None:
         return Refusal("unknown", topic.removeprefix(start)[:64])
     if retained:
         return Refusal("retained")
     parsed = _parse(payload)
-    return parsed if isinstance(parsed, Refusal) else _valid(parsed, now_s)
+    return parsed if isinstance(parsed, Refusal) else _valid(kind, parsed, now_s)
 
 
 def is_topic(name: str) -> bool:
@@ -176,17 +190,17 @@ def _parse(payload: bytes) -> dict[str, Any] | Refusal:
     return parsed if isinstance(parsed, dict) else Refusal("not-json", "not an object")
 
 
-def _valid(parsed: dict[str, Any], now_s: float) -> Say | Refusal:
+def _valid(kind: type[Say] | type[Listen], parsed: dict[str, Any], now_s: float) -> Order | Refusal:
     try:
-        say = Say.model_validate(parsed)
+        order = kind.model_validate(parsed)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         return Refusal("not-valid", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
-    if say.expires < now_s:
-        return Refusal("expired", f"{now_s - say.expires:.0f} s ago")
-    if say.expires > now_s + LONGEST_ORDER_S + CLOCK_SKEW_S:
-        return Refusal("too-early", f"expires in {say.expires - now_s:.0f} s, at most {LONGEST_ORDER_S} are allowed")
-    return say
+    if order.expires < now_s:
+        return Refusal("expired", f"{now_s - order.expires:.0f} s ago")
+    if order.expires > now_s + LONGEST_ORDER_S + CLOCK_SKEW_S:
+        return Refusal("too-early", f"expires in {order.expires - now_s:.0f} s, at most {LONGEST_ORDER_S} are allowed")
+    return order
 
 
 def _describe(what: Reported) -> tuple[str, dict[str, Any], dict[str, Any]]:

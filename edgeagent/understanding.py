@@ -93,7 +93,8 @@ def interpreter_of(
     gazetteer = Gazetteer(lists)
     head = learn_head(sentences_of(taught), model, gazetteer) if taught.lessons else None
     values = Values(model.manifest.values, model.manifest.ranges, lists)
-    tolerance = Tolerance(model, gazetteer, values, model.possible_labels(automaton.intents), head)
+    names = {place: tuple(said for said, _ in entries) for place, entries in lists.items()}
+    tolerance = Tolerance(model, gazetteer, values, model.possible_labels(automaton.intents), head, names)
     return Interpreter(automaton, unsure_below=unsure_below, tolerance=tolerance, taught=taught)
 
 

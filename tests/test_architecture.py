@@ -18,8 +18,9 @@ SEAMS = {
     "amqtt": {"edgeagent.broker"},
     "sounddevice": {"edgeagent.hear.microphone"},
     "pocketsphinx": {"edgeagent.hear.pocketsphinx", "edgeagent.evaluate.heard"},
+    "vosk": {"edgeagent.hear.vosk"},
     "pymicro_wakeword": {"edgeagent.hear.microwakeword"},
-    "soundfile": {"edgeagent.hear.files", "edgeagent.demo.make_sounds"},
+    "soundfile": {"edgeagent.hear.files", "edgeagent.hear.clip_files", "edgeagent.demo.make_sounds"},
     "soxr": {"edgeagent.hear.files"},
     "hassil": {
         "edgeagent.grammar.commands",
@@ -39,7 +40,13 @@ SEAMS = {
     "flatbuffers": {"edgeagent.train.tflite"},
     "home_assistant_intents": {"edgeagent.evaluate.peer"},
     "matplotlib": {"edgeagent.evaluate.figures", "edgeagent.train.report"},
-    "typer": {"edgeagent.__main__", "edgeagent.cli.workshop", "edgeagent.hear.learn_pronunciation"},
+    "typer": {
+        "edgeagent.__main__",
+        "edgeagent.cli.model",
+        "edgeagent.cli.owner",
+        "edgeagent.cli.workshop",
+        "edgeagent.hear.learn_pronunciation",
+    },
     "tomllib": {"edgeagent.settings"},
 }
 

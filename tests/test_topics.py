@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edgeagent import topics
 from edgeagent.errors import BusError, ModelError
 from edgeagent.messages import Action, Command, Device, Message, Outcome, Question, Rejection, Slot
-from edgeagent.topics import Address, Birth, Refusal, Reported, Say
+from edgeagent.topics import Address, Birth, Order, Refusal, Reported, Say
 
 HERE = Address("home", "kitchen-1")
 NOW_S = 1_700_000_000.0
@@ -19,7 +19,7 @@ LAMP = Device("lamp", "lamp", "light", frozenset({"power"}))
 COMMAND = Command("u1", "turn_on", (Slot("name", "lamp", "the lamp"),), "turn the lamp on", 0, 0.9)
 
 
-def order(payload: bytes, *, topic: str = DO_SAY, retained: bool = False) -> Say | Refusal:
+def order(payload: bytes, *, topic: str = DO_SAY, retained: bool = False) -> Order | Refusal:
     return topics.order(HERE, topic, payload, retained=retained, now_s=NOW_S)
 
 

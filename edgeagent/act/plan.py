@@ -9,6 +9,7 @@ Which devices are meant is in targets.py, what each is ordered in amounts.py, wh
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from edgeagent.act.amounts import Wish, amount, is_dark
 from edgeagent.act.queries import query
@@ -39,6 +40,8 @@ class TimerOrder:
 
     command: Command
 
+
+Stakes = Literal["nothing", "something", "much"]
 
 Planned = Plan | Question | Rejection | Answer | TimerOrder
 
@@ -83,6 +86,24 @@ INTENTS = frozenset(
     | {"confirm", "deny", "choose"}
 )
 """All that this agent can do, or take for an answer to a question."""
+
+
+_MAY_BE_GUARDED = frozenset(
+    intent
+    for intent, (capability, _) in (*_FIXED.items(), *_VALUED.items())
+    if capability in {"lock", "run", "setpoint", "opening", "position", "activate"}
+)
+
+
+def stakes_of(intent: str) -> Stakes:
+    """Return what may be lost if an intent is acted on before the person has finished.
+
+    Nothing where it is only answered, or is about a timer, which can be cancelled; much where it may let somebody in,
+    or set something going, whatever the device turns out to be.
+    """
+    if intent in _TIMERS or intent in _TOLD or intent in {"get_state", "get_value"}:
+        return "nothing"
+    return "much" if intent in _MAY_BE_GUARDED else "something"
 
 
 def plan(command: Command, home: Home, here: str | None, now: Callable[[], datetime]) -> Planned:

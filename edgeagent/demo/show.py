@@ -46,7 +46,7 @@ async def show(*, is_json: bool, is_fast: bool, house: House | None = None, pict
             neighbours = tasks.create_task(live(stage.house, reachable.broker), name="house")
             async with opened(reachable, Parts(stage.note), Reports(settings.device)) as agent:
                 await agent.settle()
-                listening = await asyncio.to_thread(Listening, settings.hearing, lambda: agent.interpreter)
+                listening = await asyncio.to_thread(Listening, settings, lambda: agent.interpreter)
                 stage.opening(agent)
                 failures = [scene.name for scene in SCENES if not await stage.play(scene, agent, listening)]
             neighbours.cancel()

@@ -38,6 +38,16 @@ def arpa(sentences: Iterable[Sequence[str]]) -> str:
     return _text(chances, followed, totals)
 
 
+def words_of(model: str) -> frozenset[str]:
+    """Return the words of a model in ARPA's format, without the marks of beginning and end."""
+    words = (
+        line.split("\t")[1]
+        for line in model.split("\\1-grams:")[1].split("\\2-grams:", maxsplit=1)[0].splitlines()
+        if "\t" in line
+    )
+    return frozenset(words) - {BEGIN, END}
+
+
 def _counts(sentences: Iterable[Sequence[str]]) -> list[Counter[Gram]]:
     counts: list[Counter[Gram]] = [Counter() for _ in range(ORDER)]
     for sentence in sentences:

@@ -18,3 +18,10 @@ class Recognizer(Protocol):
     def transcribe(self, utterance: Utterance) -> Iterator[Transcript]:
         """Yield what was heard so far, about once a frame, and at the end the final transcript with `ended_by`."""
         ...
+
+    def freely(self, utterance: Utterance) -> tuple[Transcript, ...]:
+        """Return what the utterance that was transcribed last says beyond the sentences, the likeliest way first.
+
+        None where the recognizer cannot tell, or is not meant to take the time.
+        """
+        ...

@@ -1,9 +1,12 @@
-"""Whether somebody is being listened to: after a wake word, and for some seconds after an order. Pure.
+"""Whether somebody is being listened to: when called, and for some seconds after an order. Pure.
+
+A call is a wake word, or a ring: a button, an order from the bus, `edgeagent talk` (push to talk).
 
 Asleep, sound counts as silence for everything behind the gate, and only the wake words' detector hears it. Time is
 counted in frames, so sound from a file is treated as sound from a microphone.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
@@ -28,14 +31,39 @@ class WakeDetector(Protocol):
         ...
 
 
+class Bell:
+    """Rung by whoever wants to be listened to, from any thread; heard once."""
+
+    def __init__(self) -> None:
+        """Begin silent."""
+        self._rung: deque[str] = deque(maxlen=1)
+
+    def ring(self, by: str) -> None:
+        """Ask for an ear; `by` says who does."""
+        self._rung.append(by)
+
+    def heard(self) -> str | None:
+        """Return by whom it was rung since this was last asked; None if it was not."""
+        try:
+            return self._rung.pop()
+        except IndexError:
+            return None
+
+
 class Gate:
     """Lets sound through while somebody is being listened to."""
 
     def __init__(
-        self, detector: WakeDetector, is_speech: IsSpeech, settings: WakingSettings, woken: Callable[[str], None]
+        self,
+        detector: WakeDetector | None,
+        is_speech: IsSpeech,
+        settings: WakingSettings,
+        woken: Callable[[str], None],
+        bell: Bell | None = None,
     ) -> None:
-        """Begin asleep. `woken` is told each wake word that was heard."""
+        """Begin asleep. `woken` is told of each wake word, and of each ring of the bell."""
         self._detector = detector
+        self._bell = bell or Bell()
         self._is_speech = is_speech
         self._settings = settings
         self._woken = woken
@@ -44,6 +72,8 @@ class Gate:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield each frame, or silence while asleep."""
         for frame in frames:
+            if (name := self._bell.heard()) is not None:
+                self._wake(name)
             if self._awake_s > 0:
                 self._awake_s -= FRAME_S
                 if self._is_speech(frame):
@@ -51,11 +81,14 @@ class Gate:
                 yield frame
                 continue
             yield SILENCE
-            name = self._detector(frame)
-            if name is not None:
-                self._awake_s = self._settings.wait_s
-                self._detector.reset()
-                self._woken(name)
+            if self._detector is not None and (name := self._detector(frame)) is not None:
+                self._wake(name)
+
+    def _wake(self, name: str) -> None:
+        self._awake_s = self._settings.wait_s
+        if self._detector is not None:
+            self._detector.reset()
+        self._woken(name)
 
     def heard(self, *, is_for_us: bool) -> None:
         """Take note that an utterance has ended: after an order one more may follow, after anything else sleep."""

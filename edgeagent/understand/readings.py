@@ -1,7 +1,7 @@
 """What a grammar's parse or a model's opinion makes of a transcript: commands and rejections with their reasons."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,17 @@ from edgeagent.understand.model.values import Values
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """What understands beyond the grammar: a model, the names of this house for it, and which labels can be meant."""
+    """What understands beyond the grammar: a model, the names of this house for it, and which labels can be meant.
+
+    `names` are the names as they are spoken, by the place in a phrase that they may take.
+    """
 
     model: CommandModel
     gazetteer: Gazetteer
     values: Values
     possible: NDArray[np.bool_]
     head: Head | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def opinions(self, words: Sequence[str]) -> Iterator[Opinion]:
         """Yield what each exit takes the words for, of what can be meant in this house."""

@@ -17,7 +17,7 @@ from edgeagent.hear.microwakeword import MicroWakeWords
 from edgeagent.listening import Listening
 from edgeagent.messages import FRAME_BYTES, Command, Frame, Step, Woken
 from edgeagent.pipeline import Heard
-from edgeagent.settings import HearingSettings, WakingSettings
+from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
 
 WAKING = WakingSettings(words=("okay_nabu", "alexa"))
@@ -38,7 +38,7 @@ def listening(tmp_path_factory: pytest.TempPathFactory) -> Listening:
     devices.write_text(DEVICES)
     automaton = compile_commands(commands.built_in(["home"]).with_names(names_of(devices)))
     interpreter = Interpreter(automaton, unsure_below=0.5)
-    return Listening(HearingSettings(), lambda: interpreter, waking=WAKING)
+    return Listening(AgentSettings(waking=WAKING), lambda: interpreter)
 
 
 def heard(listening: Listening, *sounds: Sound) -> tuple[list[Heard], list[str]]:

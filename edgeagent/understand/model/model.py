@@ -1,5 +1,6 @@
 """The command model: a bundle and a runtime to what a sentence is taken for, exit by exit."""
 
+import gzip
 import json
 import math
 from collections.abc import Collection, Iterator, Sequence
@@ -65,6 +66,11 @@ class CommandModel:
             yield self._opinion(number, entry, offer, features, possible)
             if offer.hidden is not None and number < len(self.manifest.exits):
                 offer = self._segments.later(number, offer.hidden)
+
+    def phrases(self) -> list[str]:
+        """Return the wordings that the model was taught, with places for names in braces; none if it has none."""
+        packed = self.manifest.phrases
+        return [] if packed is None else gzip.decompress(self._bundle.read(packed)).decode("utf-8").splitlines()
 
     @property
     def golden_texts(self) -> list[str]:
