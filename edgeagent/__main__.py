@@ -1,12 +1,9 @@
 """The command line: parse, load, run, exit code. Everything else is done elsewhere."""
 
-import asyncio
 import logging
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
+from edgeagent.cli.ending import finish
 from edgeagent.cli.model import model_app
+from edgeagent.cli.owner import clips, listen, pronounce, record
 from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.settings import AgentSettings, load
@@ -27,9 +26,11 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(model_app, name="model")
 app.command()(train)
 app.command()(teach)
+for owners_command in (listen, record, pronounce):
+    app.command()(owners_command)
+evaluate_app.command("clips")(clips)
 
-INTERRUPTED = 130
-_LOGGED = {"run": logging.INFO, "simulate": logging.WARNING}
+_LOGGED = {"run": logging.INFO, "listen": logging.WARNING, "simulate": logging.WARNING}
 """What runs for long tells what happens; the others print what went wrong at their end, once."""
 
 
@@ -165,36 +166,7 @@ def _load(file: Path | None) -> AgentSettings:
 
 
 def _finish(work: Coroutine[Any, Any, int]) -> None:
-    """Run to the end or to a signal, and exit. A thread that cannot be ended does not hold the program up."""
-    code = asyncio.run(_until_signal(work))
-    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
-        logging.shutdown()
-        sys.stdout.flush()
-        os._exit(code)
-    raise typer.Exit(code)
-
-
-async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
-    """Return the work's exit code; SIGTERM ends it in order with 0, Ctrl-C with 130."""
-    task = asyncio.ensure_future(work)
-    ended_by: list[int] = []
-
-    def end(code: int) -> Callable[[], None]:
-        def stop() -> None:
-            ended_by.append(code)
-            task.cancel()
-
-        return stop
-
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, end(0))
-    loop.add_signal_handler(signal.SIGINT, end(INTERRUPTED))
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if not ended_by:
-            raise
-        return ended_by[0]
+    raise typer.Exit(finish(work))
 
 
 def main() -> None:

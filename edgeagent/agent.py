@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from edgeagent import health, topics
+from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
@@ -29,6 +29,7 @@ from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.messages import Answer, Frame, Interpretation, Message, Outcome, Rejection, Report, Step
 from edgeagent.pipeline import Heard, Surroundings, obey, say
+from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
 from edgeagent.threads import running
@@ -141,10 +142,12 @@ class Agent:
         """Keep what is recognized beyond the grammar on the present names, for ever."""
         learned = None
         while True:
-            if self.interpreter is not learned:
+            if self.interpreter is not learned and listening.wants_free_speech:
                 learned = self.interpreter
                 try:
-                    await asyncio.to_thread(listening.learn_free_speech, learned)
+                    model = await free_speech.made_beside(wordings_of(learned))
+                    if model is not None:
+                        await asyncio.to_thread(listening.use_free_speech, model)
                 except (ModelError, OSError) as error:  # the grammar goes on alone
                     log.error("free speech is not recognized", extra={"problem": str(error)})  # noqa: TRY400
             await asyncio.sleep(LOOK_AT_NAMES_S)

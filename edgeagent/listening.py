@@ -9,7 +9,7 @@ from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.hear.waking import SILENCE, Bell, Gate, WakeDetector
 from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.recognizers import learn_free_speech, recognizer_of
+from edgeagent.recognizers import learn_free_speech, recognizer_of, use_free_speech, wants_free_speech
 from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -52,12 +52,22 @@ class Listening:
             gate.heard(is_for_us=isinstance(heard.interpretation, Command | Question))
             yield heard
 
-    def learn_free_speech(self, interpreter: Interpreter) -> None:
-        """Have what may be said beyond this interpreter's grammar recognized, too; it takes seconds.
+    @property
+    def wants_free_speech(self) -> bool:
+        """Tell whether what is said beyond the grammar is heard only with a model of it."""
+        return wants_free_speech(self._recognizer, self._settings.effort)
 
-        May be called from another thread than the one that listens. Raise ModelError if it fails.
-        """
+    def learn_free_speech(self, interpreter: Interpreter) -> None:
+        """Have what may be said beyond this interpreter's grammar heard; it takes seconds."""
         learn_free_speech(self._recognizer, self._settings.effort, interpreter)
+
+    def use_free_speech(self, model: str) -> None:
+        """Have what may be said beyond the grammar heard by this model, where one is wanted.
+
+        May be called from another thread than the one that listens. Raise ModelError if it is no model.
+        """
+        if wants_free_speech(self._recognizer, self._settings.effort):
+            use_free_speech(self._recognizer, model)
 
     def _perceived(self, frames: Iterator[Frame], report: Report) -> Iterator[Heard]:
         detector = speech_detector(self._settings.vad_mode)

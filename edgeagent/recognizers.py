@@ -3,10 +3,13 @@
 import random
 import tempfile
 from pathlib import Path
+from typing import TypeGuard
 
 from edgeagent.grammar.acyclic import Acyclic
-from edgeagent.hear.free_speech import language_model
+from edgeagent.hear import own_pronunciations
+from edgeagent.hear.free_speech import Wordings, language_model
 from edgeagent.hear.model_store import MODELS, find
+from edgeagent.hear.own_pronunciations import PRONUNCIATIONS
 from edgeagent.hear.pocketsphinx import Effort, PocketsphinxRecognizer
 from edgeagent.hear.pronounce import Pronunciations
 from edgeagent.hear.recognizer import Recognizer
@@ -27,32 +30,37 @@ def recognizer_of(settings: AgentSettings, sentences: Acyclic) -> Recognizer:
         if not folder.is_dir():
             folder = find(settings.device.state_dir / MODELS, hearing.model).folder
         return VoskRecognizer(folder, sentences)
-    return PocketsphinxRecognizer(sentences, Pronunciations(), hearing.effort)
+    pronounce = Pronunciations(owners=own_pronunciations.load(settings.device.state_dir / PRONUNCIATIONS))
+    return PocketsphinxRecognizer(sentences, pronounce, hearing.effort)
 
 
-def language_model_of(interpreter: Interpreter) -> str | None:
-    """Return what may be said beyond the interpreter's grammar as a language model; None if nothing is known of it."""
+def wordings_of(interpreter: Interpreter) -> Wordings | None:
+    """Return what may be said to this interpreter; None if nothing is known beyond its grammar."""
     tolerance = interpreter.tolerance
     phrases = [] if tolerance is None else tolerance.model.phrases()
     if tolerance is None or not phrases:
         return None
     draw = random.Random(1)  # noqa: S311  # a sample
     grammar = [interpreter.automaton.generate(draw) for _ in range(GRAMMAR_SENTENCES)]
-    return language_model(phrases[:: -(-len(phrases) // PHRASES)], tolerance.names, grammar)
+    return Wordings(phrases[:: -(-len(phrases) // PHRASES)], tolerance.names, grammar)
+
+
+def wants_free_speech(recognizer: Recognizer, effort: Effort) -> TypeGuard[PocketsphinxRecognizer]:
+    """Tell whether a recognizer must be taught free speech: not with an open vocabulary, nor where time is short."""
+    return effort == "accurate" and isinstance(recognizer, PocketsphinxRecognizer)
 
 
 def learn_free_speech(recognizer: Recognizer, effort: Effort, interpreter: Interpreter) -> None:
-    """Have a recognizer that needs it know what may be said beyond the interpreter's grammar.
+    """Teach a recognizer that wants it what may be said beyond the interpreter's grammar; it takes seconds.
 
-    It takes seconds, so it is done beside the listening, which goes on with what is known already. A recognizer with an
-    open vocabulary of its own needs nothing, and where time is short the grammar is alone. Raise ModelError where what
-    was made is no model.
+    Raise ModelError if what was made is no model.
     """
-    if effort == "light" or not isinstance(recognizer, PocketsphinxRecognizer):
-        return
-    model = language_model_of(interpreter)
-    if model is None:
-        return
+    if wants_free_speech(recognizer, effort) and (wordings := wordings_of(interpreter)) is not None:
+        use_free_speech(recognizer, language_model(wordings))
+
+
+def use_free_speech(recognizer: PocketsphinxRecognizer, model: str) -> None:
+    """Have a recognizer use a language model (ARPA). Raise ModelError if it is none."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "free.arpa"
         file.write_text(model, "utf-8")

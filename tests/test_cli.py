@@ -281,7 +281,7 @@ def test_a_folder_of_sounds_that_does_not_exist_is_named(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["evaluate", "speech", ".", "--snr", "loud"], "Invalid value for '--snr'"),
+        (["evaluate", "speech", ".", "--snr", "loud"], "--snr: expected numbers"),
         (["evaluate", "speech", ".", "--seed", "-1"], "Invalid value for '--seed'"),
         (["evaluate", "speech", ".", "--plot", "/no/such/folder/a.png"], "/no/such/folder/a.png cannot be written"),
         (["demo", "--picture", "/no/such/folder/a.svg"], "/no/such/folder/a.svg cannot be written"),

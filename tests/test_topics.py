@@ -210,3 +210,15 @@ def test_a_filter_cannot_be_subscribed_to(pattern: str) -> None:
 )
 def test_filters_catch_what_the_standard_says(pattern: str, topic: str, *, is_match: bool) -> None:
     assert topics.matches(pattern, topic) is is_match
+
+
+def test_an_order_to_listen_needs_no_words() -> None:
+    payload = json.dumps({"id": "o1", "expires": NOW_S + 10}).encode()
+    assert order(payload, topic=DO_SAY.replace("say", "listen")) == topics.Listen(id="o1", expires=NOW_S + 10)
+
+
+def test_an_order_to_listen_that_is_out_of_date_is_none() -> None:
+    late = json.dumps({"id": "o1", "expires": NOW_S - 1}).encode()
+    found = order(late, topic=DO_SAY.replace("say", "listen"))
+    assert isinstance(found, Refusal)
+    assert found.reason == "expired"

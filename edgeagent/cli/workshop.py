@@ -55,9 +55,10 @@ def evaluate_speech(
     """Play a labelled folder of sound files through the whole listening path."""
     from edgeagent.evaluate.command import Order, evaluate
 
+    ratios = _ratios("12" if snr is None else snr)
     if snr is not None and noise is None:
         raise typer.BadParameter("--snr goes with --noise: name a sound file of noise, or leave both out")
-    order = Order(folder, commands, devices_file, noise, _ratios("12" if snr is None else snr), seed, plot)
+    order = Order(folder, commands, devices_file, noise, ratios, seed, plot)
     raise typer.Exit(evaluate(_heard_by(recognizer, _settings(settings)), order, is_json=json))
 
 

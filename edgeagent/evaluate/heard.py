@@ -21,7 +21,7 @@ from edgeagent.errors import SettingsError
 from edgeagent.evaluate.judging import Judge, Outcome
 from edgeagent.grammar.spoken import spell_out
 from edgeagent.hear.files import frames_of
-from edgeagent.hear.free_speech import language_model
+from edgeagent.hear.free_speech import Wordings, language_model
 from edgeagent.hear.pronounce import Pronunciations
 from edgeagent.settings import UnderstandingSettings
 from edgeagent.understand.model.bundle import open_bundle
@@ -79,7 +79,7 @@ def _decoder(model: Path, judge: Judge, random_: random.Random) -> Any:
     names = {place: [said for said, _ in entries] for place, entries in judge.home.lists.items()}
     automaton = judge.interpreter.automaton
     grammar = [automaton.generate(random_) for _ in range(GRAMMAR_SENTENCES)]
-    text = language_model(phrases, names, grammar)
+    text = language_model(Wordings(phrases, names, grammar))
     decoder = pocketsphinx.Decoder(lm=None, dict=None, bestpath=False, loglevel="FATAL", beam=1e-60, wbeam=1e-40)
     pronounce = Pronunciations()
     for line in text.split("\\1-grams:")[1].split("\\2-grams:")[0].splitlines():

@@ -1,7 +1,14 @@
-"""What people say beyond the grammar, with the names of this house, as a language model for recognizers. Pure."""
+"""What people say beyond the grammar, with the names of this house, as a language model for recognizers.
 
+As a program (`python -m edgeagent.hear.free_speech`) it reads what may be said as JSON and writes the model: making it
+takes seconds, in which a process of its own holds nobody up.
+"""
+
+import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from edgeagent.grammar.spoken import Phrase
@@ -12,14 +19,23 @@ GRAMMAR_TWICE = 2
 """A sentence of the grammar counts as often as so many others: it is said more often than any other wording."""
 
 
-def language_model(phrases: Iterable[str], names: Mapping[str, Sequence[str]], grammar: Iterable[Phrase]) -> str:
-    """Return a language model in ARPA's format.
+@dataclass(frozen=True, slots=True)
+class Wordings:
+    """What may be said in a house.
 
     `phrases` have places for names in braces ("turn on the {light}"); `names` are the spoken names by place, and a
     phrase for which there is none is left out. `grammar` are sentences of the house's grammar.
     """
-    said = [sentence for sentence in grammar for _ in range(GRAMMAR_TWICE)]
-    return arpa(chain(_named(phrases, names), said))
+
+    phrases: Sequence[str]
+    names: Mapping[str, Sequence[str]]
+    grammar: Sequence[Phrase]
+
+
+def language_model(wordings: Wordings) -> str:
+    """Return a language model in ARPA's format."""
+    said = [sentence for sentence in wordings.grammar for _ in range(GRAMMAR_TWICE)]
+    return arpa(chain(_named(wordings.phrases, wordings.names), said))
 
 
 def _named(phrases: Iterable[str], names: Mapping[str, Sequence[str]]) -> Iterator[Phrase]:
@@ -40,3 +56,14 @@ def _named(phrases: Iterable[str], names: Mapping[str, Sequence[str]]) -> Iterat
             turn[place[1]] += 1
         if words:
             yield tuple(words)
+
+
+def main() -> None:
+    """Read what may be said, and write its model."""
+    told = json.load(sys.stdin)
+    grammar = [tuple(words) for words in told["grammar"]]
+    sys.stdout.write(language_model(Wordings(told["phrases"], told["names"], grammar)))
+
+
+if __name__ == "__main__":
+    main()

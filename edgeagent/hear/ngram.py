@@ -39,12 +39,9 @@ def arpa(sentences: Iterable[Sequence[str]]) -> str:
 
 
 def words_of(model: str) -> frozenset[str]:
-    """Return the words of a model in ARPA's format, without the marks of beginning and end."""
-    words = (
-        line.split("\t")[1]
-        for line in model.split("\\1-grams:")[1].split("\\2-grams:", maxsplit=1)[0].splitlines()
-        if "\t" in line
-    )
+    """Return the words of a model in ARPA's format, without the marks of beginning and end; none of another text."""
+    _, _, grams = model.partition("\\1-grams:")
+    words = (line.split("\t")[1] for line in grams.partition("\\2-grams:")[0].splitlines() if "\t" in line)
     return frozenset(words) - {BEGIN, END}
 
 

@@ -8,10 +8,11 @@ word gets more than one pronunciation, since the recognizer may use whichever fi
 
 import mmap
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 from edgeagent.errors import ModelError
 from edgeagent.grammar.spoken import spell_out
@@ -39,8 +40,18 @@ _VOWELS = re.compile("[aeiouy]")
 class Pronunciations:
     """The dictionary, mapped into memory and searched in place, and what helps with words that it lacks."""
 
-    def __init__(self, dictionary: Path | None = None, own_words: Path = OWN_WORDS, model: Path = MODEL) -> None:
-        """Open the dictionary (None: the one that comes with the recognizer). Raise ModelError if it cannot be read."""
+    def __init__(
+        self,
+        dictionary: Path | None = None,
+        own_words: Path = OWN_WORDS,
+        model: Path = MODEL,
+        owners: Mapping[str, tuple[Phones, ...]] = MappingProxyType({}),
+    ) -> None:
+        """Open the dictionary (None: the one that comes with the recognizer). Raise ModelError if it cannot be read.
+
+        `owners` are the ways that the owner has taught, which come before all others.
+        """
+        self._owners = owners
         self._dictionary = _map(dictionary_path() if dictionary is None else dictionary)
         self._own_path, self._model_path = own_words, model
 
@@ -71,7 +82,8 @@ class Pronunciations:
 
     def _ways(self, word: str) -> tuple[Phones, ...]:
         """Return all ways, by the first rule that has one; a short or joined word is guessed at too."""
-        found = (*self.known(word), *self._own.get(word, ())) or self._respelled(word)
+        listed = (*self._owners.get(word, ()), *self.known(word), *self._own.get(word, ()))
+        found = listed or self._respelled(word)
         if found:
             return _different(found)
         spelled = tuple(phone for letter in word if letter != "'" for phone in self.known(f"{letter}.")[0])

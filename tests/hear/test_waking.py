@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from edgeagent.hear.waking import SILENCE, SPEAKING_S, Gate
+from edgeagent.hear.waking import SILENCE, SPEAKING_S, Bell, Gate
 from edgeagent.messages import FRAME_BYTES, FRAME_S, Frame
 from edgeagent.settings import WakingSettings
 
@@ -76,3 +76,32 @@ def test_an_order_may_follow_an_order_but_not_talk() -> None:
     assert through(gate, "." * (FOLLOW - 2) + "SS") == "." * (FOLLOW - 2) + "SS"
     gate.heard(is_for_us=False)
     assert through(gate, "SS") == "__"
+
+
+def test_who_rings_is_listened_to_without_a_wake_word() -> None:
+    woken: list[str] = []
+    bell = Bell()
+    gate = Gate(None, lambda frame: frame[0] == ord("S"), SETTINGS, woken.append, bell)
+    assert through(gate, "S") == "_"
+    bell.ring("button")
+    assert through(gate, "SS.") == "SS."
+    assert woken == ["button"]
+
+
+def test_ringing_twice_before_it_is_heard_calls_once() -> None:
+    bell = Bell()
+    bell.ring("button")
+    bell.ring("bus")
+    assert bell.heard() == "bus"
+    assert bell.heard() is None
+
+
+def test_a_ring_while_awake_gives_the_whole_time_anew() -> None:
+    woken: list[str] = []
+    bell = Bell()
+    gate = Gate(None, lambda _: False, SETTINGS, woken.append, bell)
+    bell.ring("button")
+    through(gate, "." * (WAIT - 1))
+    bell.ring("button")
+    assert "_" not in through(gate, "." * (WAIT - 1))
+    assert woken == ["button", "button"]

@@ -105,9 +105,9 @@ def _text(number: int, random: np.random.Generator) -> str:
 
 
 def _manner(number: int, random: np.random.Generator) -> Manner:
-    """Return one of the many voices, and every fifth time the one that the tests are spoken in."""
+    """Return one of the many voices, and every seventh time the one that the tests are spoken in."""
     speed, pitch, pitch_range = (int(random.integers(*limits)) for limits in ((110, 200), (30, 80), (20, 65)))
-    if number % 5 == 0:
+    if number % 7 == 0:
         return Manner(PLAIN_VOICE, speed)
     return Manner(f"{random.choice(ACCENTS)}+{SPEAKERS[number % len(SPEAKERS)]}", speed, pitch, pitch_range)
 

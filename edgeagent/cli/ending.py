@@ -1,0 +1,45 @@
+"""Work to an exit code: run to its end or to a signal, whatever threads it has."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+INTERRUPTED = 130
+
+
+def finish(work: Coroutine[Any, Any, int]) -> int:
+    """Run to the end or to a signal; return the exit code. A thread that cannot be ended does not hold it up."""
+    code = asyncio.run(_until_signal(work))
+    if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(code)
+    return code
+
+
+async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
+    """Return the work's exit code; SIGTERM ends it in order with 0, Ctrl-C with 130."""
+    task = asyncio.ensure_future(work)
+    ended_by: list[int] = []
+
+    def end(code: int) -> Callable[[], None]:
+        def stop() -> None:
+            ended_by.append(code)
+            task.cancel()
+
+        return stop
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, end(0))
+    loop.add_signal_handler(signal.SIGINT, end(INTERRUPTED))
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not ended_by:
+            raise
+        return ended_by[0]
