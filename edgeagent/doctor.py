@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from edgeagent.errors import EdgeAgentError
+from edgeagent.grammar.acyclic import phrases
 from edgeagent.hear import microphone
 from edgeagent.listening import wake_words
+from edgeagent.recognizers import recognizer_of
 from edgeagent.settings import AgentSettings, UnderstandingSettings, WakingSettings
 from edgeagent.understand.model.bundle import open_bundle
 from edgeagent.understand.model.self_test import disagreements
@@ -43,7 +45,7 @@ async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[
         *_microphone(settings),
         *_permissions(settings.device.state_dir),
         await _broker(reach_broker),
-        _models(),
+        _models(settings),
         _command_model(settings.understanding),
         _wake_words(settings.waking),
         _clock(datetime.now(UTC)),
@@ -81,7 +83,13 @@ async def _broker(reach_broker: Callable[[], Awaitable[str]]) -> Finding:
         return Finding("broker", "failure", str(error), error.remedy)
 
 
-def _models() -> Finding:
+def _models(settings: AgentSettings) -> Finding:
+    if settings.hearing.recognizer != "pocketsphinx":
+        try:
+            recognizer_of(settings, phrases([("turn", "on", "the", "light")]))
+        except EdgeAgentError as error:
+            return Finding("models", "failure", str(error), error.remedy)
+        return Finding("models", "ok", f"{settings.hearing.recognizer} opens the model {settings.hearing.model}")
     spec = find_spec("pocketsphinx")  # looked for, not imported
     folder = Path(spec.origin).parent / "model" if spec is not None and spec.origin is not None else None
     missing = [name for name in _MODEL_FILES if folder is None or not (folder / name).is_file()]
@@ -111,7 +119,8 @@ def _wake_words(settings: WakingSettings) -> Finding:
         wake_words(settings)
     except EdgeAgentError as error:
         return Finding("wakes", "failure", str(error), error.remedy)
-    waits = f"waits for {' or '.join(settings.words)}" if settings.words else "always listens: [waking] words is empty"
+    calls = [*settings.words, *(["push to talk"] if settings.push_to_talk else [])]
+    waits = f"waits for {' or '.join(calls)}" if calls else "always listens: [waking] words is empty"
     return Finding("wakes", "ok", waits)
 
 

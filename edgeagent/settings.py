@@ -137,11 +137,11 @@ class HearingSettings(Settings):
     """How many of the last frames (32 ms each) must be speech to start an utterance; twice as many are looked at."""
     pre_roll_s: Annotated[float, Field(ge=0, le=2)] = 0.4
     """Sound from before the start that belongs to the utterance."""
-    complete_s: Annotated[float, Field(ge=0.03, le=2)] = 0.12
+    complete_s: Annotated[float, Field(ge=0.03, le=2)] = 0.09
     """Pause after a sentence that nothing can follow."""
     question_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.25
     """Pause after a question, or an order for a timer, that something could follow: little is lost by being early."""
-    could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.4
+    could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.5
     """Pause after an order that something could follow."""
     guarded_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.6
     """Pause after an order that something could follow, and that may open, unlock or start something."""
@@ -149,7 +149,7 @@ class HearingSettings(Settings):
     """Pause in the middle of a sentence, or after speech that is no sentence."""
     cap_s: Annotated[float, Field(ge=1, le=60)] = 12.0
     """The longest utterance."""
-    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.5
+    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.4
     """A transcript that is less sure than this is refused."""
 
 

@@ -148,9 +148,9 @@ def test_short_words_may_be_swallowed(automaton: Automaton) -> None:
 @pytest.mark.parametrize(
     ("sentence", "ended_by", "waited_s"),
     [
-        ("is the front door locked", "complete", 0.12),
+        ("is the front door locked", "complete", 0.09),
         ("what time is it", "silence", 0.25),
-        ("turn on the kitchen light", "silence", 0.4),
+        ("turn on the kitchen light", "silence", 0.5),
         ("unlock the front door", "silence", 0.6),
         ("turn on the", "silence", 1.2),
     ],

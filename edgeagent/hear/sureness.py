@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-FIT_WEIGHT = 0.253
-LEVEL_WEIGHT = 0.132
-LENGTH_WEIGHT = 1.26
-OFFSET = -4.03
+FIT_WEIGHT = 0.268
+LEVEL_WEIGHT = 0.0434
+LENGTH_WEIGHT = 3.12
+OFFSET = -9.78
+LONG_ENOUGH_FRAMES = 100
+"""Beyond a second it does not matter how long the words last."""
 LOUD_ENOUGH_DB = 25.0
 """Beyond this it does not matter how loud the words are."""
 QUIET_SHARE, LOUD_SHARE = 0.1, 0.75
@@ -34,7 +36,8 @@ def sureness(fit: float, above_db: float, frames: int) -> float:
     """
     if frames <= 0:
         return 0.0
-    weighed = FIT_WEIGHT * fit + LEVEL_WEIGHT * min(above_db, LOUD_ENOUGH_DB) + LENGTH_WEIGHT * math.log(frames)
+    length = math.log(min(frames, LONG_ENOUGH_FRAMES))
+    weighed = FIT_WEIGHT * fit + LEVEL_WEIGHT * min(above_db, LOUD_ENOUGH_DB) + LENGTH_WEIGHT * length
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, weighed + OFFSET))))
 
 

@@ -54,6 +54,11 @@ class VoskRecognizer:
         known = self._words_known.words
         sayable = tuple({word: after for word, after in arcs.items() if word in known} for arcs in sentences.arcs)
         phrases = [" ".join(phrase) for phrase in covering(Acyclic(sayable, sentences.final))]
+        if not phrases:  # libvosk ends the process at a grammar without words
+            raise ModelError(
+                "the model knows no whole sentence of the grammar",
+                remedy="Take one of the commands' language: edgeagent model fetch vosk-small-en.",
+            )
         phrases += [UNKNOWN] if UNKNOWN in known else []
         try:
             heard = self._vosk.KaldiRecognizer(self._model, SAMPLE_RATE_HZ, json.dumps(phrases))
@@ -91,26 +96,27 @@ class _Hearing:
 
     def __init__(self, recognizer: Any, alternatives: int = 0) -> None:
         recognizer.SetWords(enable_words=True)
-        recognizer.SetPartialWords(enable_partial_words=True)
         if alternatives:
             recognizer.SetMaxAlternatives(alternatives)
         self._recognizer = recognizer
         self._fed_s = 0.0
         self._began_s = 0.0
         self._done: list[Word] = []
+        self._seen_s: list[float] = []
 
     def begin(self) -> None:
-        self._recognizer.Reset()
+        self._recognizer.FinalResult()  # after Reset() alone, the last of an abandoned sound is heard again
         self._began_s = self._fed_s
         self._done = []
+        self._seen_s = []
 
     def hear(self, frame: bytes) -> tuple[Word, ...]:
         """Take a frame; return the words so far."""
         self._fed_s += FRAME_S
         if self._recognizer.AcceptWaveform(frame):
             self._done += self._best(self._recognizer.Result())
-        partial = json.loads(self._recognizer.PartialResult())
-        return (*self._done, *self._words(partial.get("partial_result", ())))
+            self._seen_s = []
+        return (*self._done, *self._partial(json.loads(self._recognizer.PartialResult()).get("partial", "")))
 
     def end(self) -> tuple[Word, ...]:
         """Return the words of the utterance."""
@@ -121,6 +127,17 @@ class _Hearing:
         rest: Sequence[Mapping[str, Any]] = json.loads(self._recognizer.FinalResult()).get("alternatives") or ({},)
         ways = [(*self._done, *self._words(one.get("result", ()))) for one in rest]
         return tuple(way for way in ways if way)
+
+    def _partial(self, text: str) -> tuple[Word, ...]:
+        """Return words without times of their own: with times, Vosk tells a short command only when it is over.
+
+        A word ends at the latest when it is first seen.
+        """
+        words = text.split()
+        now_s = self._fed_s - self._began_s
+        self._seen_s = (self._seen_s + [now_s] * len(words))[: len(words)]
+        starts_s = [0.0, *self._seen_s]
+        return tuple(Word(word, starts_s[at], self._seen_s[at]) for at, word in enumerate(words))
 
     def _best(self, result: str) -> Sequence[Word]:
         told = json.loads(result)

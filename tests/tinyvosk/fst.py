@@ -35,7 +35,7 @@ class Fst:
         self._arcs[source].append(arc)
 
     def skip(self, source: int, to: int, cost: float = 0.0) -> None:
-        """Lead from one state to another for nothing."""
+        """Lead from one state to another without taking or giving anything."""
         self.arc(source, Arc(EPSILON, EPSILON, cost, to))
 
     def written(self, *, sort_by: str) -> bytes:

@@ -70,7 +70,7 @@ def _through(fst: Fst, phones: Phones, source: int, phone: str, *, gives: int = 
 def words_to_sentences(sentences: Sequence[Sequence[str]], words: Words) -> Fst:
     """Return Gr, the default grammar: a bigram model as Vosk's language_model.cc makes it of a grammar at run time.
 
-    What was not seen after a word backs off, by an arc for nothing, to the words on their own, in state 0.
+    What was not seen after a word backs off, by an arc without a word, to the words on their own, in state 0.
     """
     followers: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in sentences:
