@@ -68,6 +68,22 @@ def _blocks(path: Path) -> Iterator[np.ndarray]:
         raise SoundError(f"{path}: {error.strerror or error}", remedy="Name a readable sound file.") from error
 
 
+class Resampled:
+    """Sound of one channel at another rate to frames of ours, as it comes."""
+
+    def __init__(self, rate_hz: int) -> None:
+        """Begin a sound of this rate."""
+        self._resample = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="int16")
+        self._rest = b""
+
+    def __call__(self, pcm: bytes) -> Iterator[Frame]:
+        """Take 16-bit samples; yield the frames that are whole by now."""
+        self._rest += self._resample.resample_chunk(np.frombuffer(pcm, "<i2")).tobytes()
+        while len(self._rest) >= FRAME_BYTES:
+            yield self._rest[:FRAME_BYTES]
+            self._rest = self._rest[FRAME_BYTES:]
+
+
 def paced(
     frames: Iterable[Frame],
     clock: Callable[[], float] = time.monotonic,

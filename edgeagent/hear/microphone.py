@@ -29,6 +29,8 @@ CLIPPED_SAMPLES = 8
 CLIPS_AFTER = 32
 """Clipped frames after which it is said, and then again at every doubling."""
 _FULL_SCALE = 32_767
+_INVALID_RATE = -9997
+"""PortAudio's paInvalidSampleRate."""
 
 
 def frames_of(
@@ -66,21 +68,39 @@ def check(settings: MicrophoneSettings) -> None:
 
 
 def _read(stream: Any, settings: MicrophoneSettings, stop: threading.Event) -> Iterator[Frame]:
-    sounddevice = _sounddevice()
     quality = _Quality()
+    for frame in _at_our_rate(stream, stop):
+        louder = frame if settings.gain == 1 else _louder(frame, settings.gain)
+        quality.look_at(louder)
+        yield louder
+
+
+def _at_our_rate(stream: Any, stop: threading.Event) -> Iterator[Frame]:
+    """Yield frames of 16 kHz, whatever rate the card gives; PortAudio sees to channels and sample formats."""
+    rate_hz = round(stream.samplerate)
+    if rate_hz == SAMPLE_RATE_HZ:
+        yield from _blocks(stream, FRAME_SAMPLES, stop)
+        return
+    from edgeagent.hear.files import Resampled  # noqa: PLC0415  # libraries that a microphone of 16 kHz does not need
+
+    resampled = Resampled(rate_hz)
+    for block in _blocks(stream, round(FRAME_S * rate_hz), stop):
+        yield from resampled(block)
+
+
+def _blocks(stream: Any, samples: int, stop: threading.Event) -> Iterator[bytes]:
+    sounddevice = _sounddevice()
     overflows = 0
     while not stop.is_set():
         try:
-            data, has_overflowed = stream.read(FRAME_SAMPLES)
+            data, has_overflowed = stream.read(samples)
         except sounddevice.PortAudioError as error:
             raise SoundError(f"the microphone went away: {error}", remedy=REMEDY) from error
         if has_overflowed:
             overflows += 1
             if overflows & (overflows - 1) == 0:  # 1, 2, 4, 8 …: said, not shouted
                 log.warning("microphone overflow", extra={"count": overflows})
-        frame = bytes(data) if settings.gain == 1 else _louder(bytes(data), settings.gain)
-        quality.look_at(frame)
-        yield frame
+        yield bytes(data)
 
 
 class _Quality:
@@ -120,9 +140,7 @@ def _opened(settings: MicrophoneSettings) -> Iterator[Any]:
     sounddevice = _sounddevice()
     try:
         _find_cards_anew(sounddevice)
-        stream = sounddevice.RawInputStream(
-            samplerate=SAMPLE_RATE_HZ, blocksize=FRAME_SAMPLES, device=settings.device, channels=1, dtype="int16"
-        )
+        stream = _stream(sounddevice, settings)
     except (sounddevice.PortAudioError, ValueError) as error:
         raise _unusable(settings, error) from error
     try:
@@ -133,6 +151,19 @@ def _opened(settings: MicrophoneSettings) -> Iterator[Any]:
         yield stream
     finally:
         stream.close(ignore_errors=True)
+
+
+def _stream(sounddevice: Any, settings: MicrophoneSettings) -> Any:
+    """Return a stream of 16 kHz, or of the card's own rate where it refuses that."""
+    wanted = {"device": settings.device, "channels": 1, "dtype": "int16"}
+    try:
+        return sounddevice.RawInputStream(samplerate=SAMPLE_RATE_HZ, blocksize=FRAME_SAMPLES, **wanted)
+    except sounddevice.PortAudioError as error:
+        if _INVALID_RATE not in error.args:
+            raise
+        rate_hz = round(sounddevice.query_devices(settings.device, "input")["default_samplerate"])
+        log.info("microphone of another rate", extra={"hz": rate_hz})
+        return sounddevice.RawInputStream(samplerate=rate_hz, blocksize=round(FRAME_S * rate_hz), **wanted)
 
 
 def _find_cards_anew(sounddevice: Any) -> None:

@@ -106,7 +106,7 @@ def test_gain_makes_it_louder_and_clips_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_microphone_that_is_mute_is_said_so(tmp_path: Path) -> None:
-    plug_in(tmp_path, np.zeros(512))
+    plug_in(tmp_path, np.zeros(512 * 420))
     assert child(tmp_path, READ.replace("30", "400"), device="mic")["logged"] == ["microphone is mute"]
 
 
@@ -242,3 +242,30 @@ def wait_for(lines: IO[str], wanted: str) -> None:
         if line.strip() == wanted:
             return
     raise AssertionError(f"it ended without {wanted!r}")
+
+
+ONLY_48_KHZ = """
+import sounddevice
+Real = sounddevice.RawInputStream
+
+def card(samplerate, **rest):
+    if samplerate != 48000:
+        raise sounddevice.PortAudioError("Invalid sample rate", -9997)
+    return Real(samplerate=samplerate, **rest)
+
+sounddevice.RawInputStream = card
+real_query = sounddevice.query_devices
+sounddevice.query_devices = lambda *a: {**real_query(*a), "default_samplerate": 48000.0} if a else real_query()
+"""
+"""ALSA's plugins take any rate, so the refusal is put in front of PortAudio; what is read and made 16 kHz is real."""
+
+
+def test_a_card_of_48_khz_alone_is_heard_at_16(tmp_path: Path) -> None:
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(3 * 16_000) / 48_000)
+    plug_in(tmp_path, tone)
+    got = child(tmp_path, ONLY_48_KHZ + READ.replace("30", "20"), device="mic")
+    sound = np.frombuffer(b"".join(map(bytes.fromhex, got["frames"])), "<i2")
+    assert got["told"] == []
+    spectrum = np.abs(np.fft.rfft(sound[1024:9216]))
+    assert np.argmax(spectrum) * 16_000 / 8192 == pytest.approx(440, abs=2)
+    assert np.abs(sound[1024:9216]).max() == pytest.approx(8000, rel=0.02)
