@@ -128,12 +128,24 @@ def simulate(
 @app.command()
 def talk(settings: SettingsFile = None) -> None:
     """Have the running daemon listen to what is said next (push to talk; `[waking] push_to_talk = true`)."""
-    from edgeagent.bell import ring
+    from edgeagent.bell import ask
 
     wanted = _load(settings)
     if not (wanted.waking.push_to_talk or wanted.waking.words):
         raise SettingsError("it always listens", remedy="Set [waking] push_to_talk = true, or name wake words.")
-    ring(wanted.device.state_dir)
+    ask(wanted.device.state_dir, "listen")
+
+
+@app.command()
+def mute(
+    settings: SettingsFile = None,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Open it again.")] = False,
+) -> None:
+    """Have the running daemon close its microphone."""
+    from edgeagent.bell import ask
+
+    ask(_load(settings).device.state_dir, "unmute" if off else "mute")
 
 
 @app.command()

@@ -14,11 +14,12 @@ from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
 from edgeagent.act.dialogue import Dialogue
+from edgeagent.act.plan import EMERGENCY_STOP
 from edgeagent.act.remembered import RememberedOrders
 from edgeagent.act.timers import Timers
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.answer.voice import Voice
-from edgeagent.bell import answer_rings
+from edgeagent.bell import BELL, Wish, answer_rings
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.errors import BusError, EdgeAgentError, ModelError, SettingsError
@@ -27,7 +28,7 @@ from edgeagent.hear.waking import Bell
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
-from edgeagent.messages import Answer, Frame, Interpretation, Message, Outcome, Rejection, Report, Step
+from edgeagent.messages import Answer, Command, Frame, Interpretation, Message, Outcome, Rejection, Report, Step
 from edgeagent.pipeline import Heard, Surroundings, obey, say
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
@@ -60,12 +61,14 @@ class Parts:
     """What the user of an agent chooses: who is told of every step, and who speaks the answers.
 
     While `deaf` is set, nothing is heard: a voice sets it while it speaks. Who rings the `bell` is listened to next.
+    While `muted` is set, the microphone is closed.
     """
 
     report: Report
     voices: tuple[Voice, ...] = ()
     deaf: threading.Event = field(default_factory=threading.Event)
     bell: Bell = field(default_factory=Bell)
+    muted: threading.Event = field(default_factory=threading.Event)
     is_dry_run: bool = False
 
 
@@ -91,6 +94,7 @@ class Agent:
         self._parts = parts
         self._remembered = RememberedOrders(settings.device.state_dir / "orders.json")
         self._orders: asyncio.Queue[topics.Say] = asyncio.Queue(WAITING_ORDERS)
+        self._urgent: asyncio.Queue[Interpretation] = asyncio.Queue(WAITING_ORDERS)
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
         self._typed = 0
         self._around = Surroundings(
@@ -105,6 +109,14 @@ class Agent:
             self._tell,
             is_dry_run=parts.is_dry_run,
         )
+
+    def rung(self, wish: Wish) -> None:
+        """Do what somebody on the same machine wants of the ear."""
+        match wish:
+            case "listen":
+                self._parts.bell.ring(BELL)
+            case "mute" | "unmute":
+                self.mute(on=wish == "mute")
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""
@@ -165,6 +177,11 @@ class Agent:
             order = await self._orders.get()
             await self.obey_text(order.text)
 
+    async def obey_urgent(self) -> None:
+        """Do what cannot wait for what is being done, for ever."""
+        while True:
+            await self.obey(await self._urgent.get())
+
     async def send_events(self) -> None:
         """Hand reports to the bus, for ever."""
         while True:
@@ -192,6 +209,13 @@ class Agent:
                 return
             await asyncio.sleep(QUIET_S / 8)
 
+    def mute(self, *, on: bool) -> None:
+        """Have the microphone closed, or opened again, and tell the fleet."""
+        (self._parts.muted.set if on else self._parts.muted.clear)()
+        log.info("muted" if on else "listening again")
+        if self._reports is not None and not self._events.full():
+            self._events.put_nowait(self._reports.state(online=True, muted=on))
+
     async def obey(self, interpretation: Interpretation) -> tuple[Outcome, ...]:
         """Do what was understood."""
         return await obey(interpretation, self._around)
@@ -209,10 +233,17 @@ class Agent:
         def too_busy(heard: Heard) -> None:
             self._tell(Rejection(heard.transcript.utterance, "busy", heard.transcript.text))
 
+        def at_once(heard: Heard) -> bool:
+            if not _is_urgent(heard.interpretation):
+                return False
+            self._tell(heard.transcript)
+            self._hurry(heard.interpretation)
+            return True
+
         def produce(stop: threading.Event) -> Iterator[Heard]:
             return listening.hear(source(stop), self._parts.report)
 
-        async with running(produce, name="listen", overflow=too_busy) as all_heard:
+        async with running(produce, name="listen", overflow=too_busy, express=at_once) as all_heard:
             async for heard in all_heard:
                 self._tell(heard.transcript)
                 await self.obey(heard.interpretation)
@@ -222,11 +253,18 @@ class Agent:
         order = topics.order(address, received.topic, received.payload, retained=received.retained, now_s=time.time())
         if isinstance(order, topics.Refusal):
             log.warning("order refused", extra={"reason": order.reason, "detail": order.detail})
-        elif self._orders.full():
+        elif self._orders.full() and isinstance(order, topics.Say) and not _is_urgent(self._read(order)):
             log.warning("order refused", extra={"reason": "busy", "order": order.id})
         else:
             await self._accept(order)
         received.acknowledge()
+
+    def _read(self, order: topics.Say) -> Interpretation:
+        return self.interpreter.interpret(typed(f"o{order.id}", order.text))
+
+    def _hurry(self, interpretation: Interpretation) -> None:
+        if not self._urgent.full():  # whoever shouts for the fifth time is heard by the first
+            self._urgent.put_nowait(interpretation)
 
     async def _accept(self, order: topics.Order) -> None:
         try:
@@ -237,8 +275,12 @@ class Agent:
         match order:
             case _ if not is_new:
                 log.info("order came again", extra={"order": order.id})
+            case topics.Say() if _is_urgent(found := self._read(order)):
+                self._hurry(found)
             case topics.Say():
                 self._orders.put_nowait(order)
+            case topics.Mute():
+                self.mute(on=order.on)
             case topics.Listen():
                 self._parts.bell.ring("bus")
 
@@ -256,6 +298,11 @@ class Agent:
         message = None if self._reports is None else self._reports.event(step)
         if message is not None and not self._events.full():
             self._events.put_nowait(message)
+
+
+def _is_urgent(interpretation: Interpretation) -> bool:
+    """Tell whether this is done even while something else is."""
+    return isinstance(interpretation, Command) and interpretation.intent == EMERGENCY_STOP
 
 
 @asynccontextmanager
@@ -276,6 +323,7 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
             "observe": agent.observe(),
             "keep grammar": agent.keep_grammar(),
             "obey orders": agent.obey_orders(),
+            "obey urgent orders": agent.obey_urgent(),
             "send events": agent.send_events(),
             "timers": agent.run_timers(),
             "watch lessons": agent.watch_lessons(),
@@ -307,7 +355,7 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
         duties = (
             asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog"),
             asyncio.create_task(agent.keep_free_speech(listening), name="free speech"),
-            asyncio.create_task(answer_rings(settings.device.state_dir, parts.bell.ring), name="bell"),
+            asyncio.create_task(answer_rings(settings.device.state_dir, agent.rung), name="bell"),
         )
         try:
             health.notify("READY=1")

@@ -1,7 +1,6 @@
-"""Push to talk from the same machine: a socket in the state folder that a button's program, or `edgeagent talk`, rings.
+"""Push to talk and mute from the same machine: a socket in the state folder, for `edgeagent talk` and buttons.
 
-Who may open the socket may ask for an ear, so only the agent's own user may. Nothing is read from it: to connect is to
-ring.
+One line is read, a wish, and one line answered. Who may open the socket has a say, so only the agent's own user may.
 """
 
 import asyncio
@@ -9,29 +8,41 @@ import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal, get_args
 
 from edgeagent.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
+Wish = Literal["listen", "mute", "unmute"]
+
 SOCKET = "talk.sock"
-BY = "bell"
+BELL = "bell"
+"""What the timeline calls whoever rang."""
 ANSWERED_WITHIN_S = 2.0
-_LISTENING = b"listening\n"
+LONGEST_LINE_BYTES = 32
+_DONE, _UNKNOWN = b"done\n", b"unknown\n"
 
 
-async def answer_rings(folder: Path, ring: Callable[[str], None]) -> None:
-    """Call `ring` at every connection, for ever. Where no socket can be made that is said, and all else goes on."""
+async def answer_rings(folder: Path, wanted: Callable[[Wish], None]) -> None:
+    """Call `wanted` with every wish, for ever. Where no socket can be made that is said, and all else goes on."""
 
-    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ring(BY)
-        writer.write(_LISTENING)
-        writer.close()
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            line = await asyncio.wait_for(reader.readline(), ANSWERED_WITHIN_S)
+            wish = next((wish for wish in get_args(Wish) if line == f"{wish}\n".encode()), None)
+            if wish is not None:
+                wanted(wish)
+            writer.write(_UNKNOWN if wish is None else _DONE)
+        except (OSError, ValueError, TimeoutError) as error:  # ValueError: the line was too long
+            log.warning("nothing understood at the bell", extra={"problem": str(error)})
+        finally:
+            writer.close()
 
     path = folder / SOCKET
     try:
         path.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(answer, path)
+        server = await asyncio.start_unix_server(answer, path, limit=LONGEST_LINE_BYTES)
         path.chmod(0o600)
     except OSError as error:
         log.warning("no push to talk", extra={"socket": str(path), "problem": error.strerror or str(error)})
@@ -40,16 +51,17 @@ async def answer_rings(folder: Path, ring: Callable[[str], None]) -> None:
         await server.serve_forever()
 
 
-def ring(folder: Path) -> None:
-    """Have the daemon with this state folder listen. Raise SettingsError if it does not answer."""
+def ask(folder: Path, wish: Wish) -> None:
+    """Tell the daemon with this state folder what is wanted. Raise SettingsError if it does not answer."""
     path = folder / SOCKET
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.settimeout(ANSWERED_WITHIN_S)
         try:
             caller.connect(str(path))
-            answer = caller.recv(len(_LISTENING))
+            caller.sendall(f"{wish}\n".encode())
+            answer = caller.recv(LONGEST_LINE_BYTES)
         except OSError as error:
             remedy = "Start it: edgeagent run, with the same settings, as the same user."
             raise SettingsError(f"{path}: no daemon answers: {error.strerror or error}", remedy=remedy) from error
-    if answer != _LISTENING:
-        raise SettingsError(f"{path}: something else answers there", remedy="End it, and start edgeagent anew.")
+    if answer != _DONE:
+        raise SettingsError(f"{path}: {wish} is not understood there", remedy="Start the daemon of this version.")

@@ -31,7 +31,8 @@ class Transcript:
     """What a recognizer heard in one utterance, so far or finally.
 
     `ended_by` is None while the person still speaks. `heard_s` is how much of the utterance had been decoded when
-    this was made. `began_s` is where the utterance starts in the source's own time.
+    this was made. `began_s` is where the utterance starts in the source's own time. `level_db` is how loud the words
+    are, over one step of a 16-bit sample; None where it is not told.
     """
 
     utterance: str
@@ -40,6 +41,7 @@ class Transcript:
     began_s: float = 0.0
     confidence: float = 1.0
     ended_by: EndedBy | None = None
+    level_db: float | None = None
 
     @property
     def text(self) -> str:

@@ -19,6 +19,7 @@ from edgeagent.act.timers import Timers
 from edgeagent.answer.sentences import of_outcomes, of_question, of_rejection
 from edgeagent.answer.voice import Voice
 from edgeagent.grammar.automaton import Automaton
+from edgeagent.hear.before import Before
 from edgeagent.hear.endpointing import IsSpeech, Utterance, utterances
 from edgeagent.hear.recognizer import Recognizer
 from edgeagent.messages import (
@@ -49,9 +50,6 @@ HARDLY_HEARD = 0.25
 WEIGHTY = 4
 """Letters; shorter words are swallowed, and hardly ever decide."""
 
-BREATH_S = 0.1
-"""Between two sentences a person pauses longer than this."""
-
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -74,17 +72,17 @@ def perceive(
     `prepared` gives the interpreter for the next utterance, for whose grammar the recognizer is ready. `report` gets
     every partial transcript whose words differ from the one before.
     """
-    ended_s = float("-inf")
+    before = Before()
     for utterance in utterances(frames, is_speech, settings):
         interpreter = prepared()
         said = ""
         for transcript in recognizer.transcribe(utterance):
             if transcript.is_final:
-                if _goes_on(transcript, ended_s):
-                    yield Heard(transcript, _run_on(transcript))
-                else:
-                    yield _understood(transcript, utterance, recognizer, interpreter)
-                ended_s = transcript.began_s + transcript.heard_s
+                heard = _understood(transcript, utterance, recognizer, interpreter)
+                if objection := before.objection(transcript):
+                    heard = Heard(transcript, _refused(transcript, objection))
+                before.note(transcript, is_order=isinstance(heard.interpretation, Command))
+                yield heard
                 break
             if transcript.text != said:
                 said = transcript.text
@@ -134,17 +132,8 @@ def _mean_the_same(one: Command, other: Command) -> bool:
     }
 
 
-def _goes_on(transcript: Transcript, ended_s: float) -> bool:
-    """Tell whether the person never paused since the utterance before: this is the rest of a sentence that was cut.
-
-    "Never turn on the lights" may be taken for "never mind", and then for "the lights on".
-    """
-    return bool(transcript.words) and transcript.began_s + transcript.words[0].start_s - ended_s < BREATH_S
-
-
-def _run_on(transcript: Transcript) -> Rejection:
-    detail = "it goes on without a pause from a sentence before"
-    return Rejection(transcript.utterance, "not-speech-we-know", transcript.text, detail)
+def _refused(transcript: Transcript, objection: str) -> Rejection:
+    return Rejection(transcript.utterance, "not-speech-we-know", transcript.text, objection)
 
 
 def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton, settings: HearingSettings) -> None:

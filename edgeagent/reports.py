@@ -17,6 +17,7 @@ class Reports:
         self.address = topics.Address(settings.fleet, settings.id)
         self._boot = uuid.uuid4().hex[:12]
         self._sequence = 0
+        self._muted = False
         self._clock = clock
 
     @property
@@ -29,9 +30,12 @@ class Reports:
         birth = topics.Birth(self._boot, __version__, ("listen", "say"))
         return topics.birth(self.address, birth), self.state(online=True)
 
-    def state(self, *, online: bool, reason: str = "") -> Message:
-        """Return whether we are there."""
-        return topics.state(self.address, online=online, boot=self._boot, seq=self._next(), reason=reason)
+    def state(self, *, online: bool, reason: str = "", muted: bool | None = None) -> Message:
+        """Return whether we are there, and whether the microphone is closed (None: as it was said last)."""
+        self._muted = self._muted if muted is None else muted
+        return topics.state(
+            self.address, online=online, boot=self._boot, seq=self._next(), reason=reason, muted=self._muted
+        )
 
     def event(self, step: Step) -> Message | None:
         """Return the report of a step, or None for those that stay on the device."""

@@ -28,11 +28,14 @@ class _End:
 class _Hatch(Generic[T]):
     """A bounded queue filled from the thread. An item that finds no room goes to `overflow`; the end always gets in."""
 
-    def __init__(self, overflow: Callable[[T], None]) -> None:
+    def __init__(self, overflow: Callable[[T], None], express: Callable[[T], bool]) -> None:
         self._queue: asyncio.Queue[T | _End] = asyncio.Queue()
         self._overflow = overflow
+        self._express = express
 
     def put(self, item: T) -> None:
+        if self._express(item):
+            return
         if self._queue.qsize() >= QUEUE_SIZE:
             self._overflow(item)
         else:
@@ -53,15 +56,20 @@ class _Hatch(Generic[T]):
 
 @asynccontextmanager
 async def running(
-    produce: Callable[[threading.Event], Iterator[T]], *, name: str, overflow: Callable[[T], None]
+    produce: Callable[[threading.Event], Iterator[T]],
+    *,
+    name: str,
+    overflow: Callable[[T], None],
+    express: Callable[[T], bool] = lambda _: False,
 ) -> AsyncIterator[AsyncIterator[T]]:
     """Run `produce(stop)` in a thread and give its items as an async iterator.
 
     `stop` is set when the block is left; the iterator must then end within a frame. An item for which there is no room
-    goes to `overflow`, called in the event loop. What the iterator raises is raised to the reader.
+    goes to `overflow`, called in the event loop, as `express` is, which may take an item out of the queue's order: it
+    tells whether it has. What the iterator raises is raised to the reader.
     """
     loop = asyncio.get_running_loop()
-    hatch: _Hatch[T] = _Hatch(overflow)
+    hatch: _Hatch[T] = _Hatch(overflow, express)
     stop = threading.Event()
 
     def tell(call: Callable[..., None], *arguments: object) -> None:

@@ -88,8 +88,18 @@ class Listen(BaseModel):
     expires: float
 
 
-Order = Say | Listen
-_ORDERS: Mapping[str, type[Say] | type[Listen]] = {"say": Say, "listen": Listen}
+class Mute(BaseModel):
+    """The order to close the microphone, or to open it again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    on: bool
+    expires: float
+
+
+Order = Say | Listen | Mute
+_ORDERS: Mapping[str, type[Order]] = {"say": Say, "listen": Listen, "mute": Mute}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +123,12 @@ def birth(address: Address, born: Birth) -> Message:
     return Message(f"{address.up}/birth", _encode(payload), qos=1, retain=True)
 
 
-def state(address: Address, *, online: bool, boot: str, seq: int, reason: str = "") -> Message:
-    """Say whether this device is there; kept by the broker. With `online` false this is also the last will."""
-    payload = {"v": VERSION, "online": online, "reason": reason, "boot": boot, "seq": seq}
+def state(address: Address, *, online: bool, boot: str, seq: int, reason: str = "", muted: bool = False) -> Message:
+    """Say whether this device is there, and whether it can hear; kept by the broker.
+
+    With `online` false this is also the last will.
+    """
+    payload = {"v": VERSION, "online": online, "reason": reason, "muted": muted, "boot": boot, "seq": seq}
     return Message(f"{address.up}/state", _encode(payload), qos=1, retain=True)
 
 
@@ -190,7 +203,7 @@ def _parse(payload: bytes) -> dict[str, Any] | Refusal:
     return parsed if isinstance(parsed, dict) else Refusal("not-json", "not an object")
 
 
-def _valid(kind: type[Say] | type[Listen], parsed: dict[str, Any], now_s: float) -> Order | Refusal:
+def _valid(kind: type[Order], parsed: dict[str, Any], now_s: float) -> Order | Refusal:
     try:
         order = kind.model_validate(parsed)
     except ValidationError as error:

@@ -116,3 +116,27 @@ def test_a_thread_that_does_not_end_is_told_of_and_does_not_hold_up(caplog: pyte
     assert [(record.message, record.__dict__["producer"]) for record in caplog.records] == [
         ("thread does not end", "stuck")
     ]
+
+
+def test_what_is_urgent_does_not_wait_in_the_queue() -> None:
+    hurried: list[int] = []
+
+    def express(item: int) -> bool:
+        if item == QUEUE_SIZE:
+            hurried.append(item)
+        return item == QUEUE_SIZE
+
+    async def read() -> list[int]:
+        finished = threading.Event()
+
+        def produce(_: threading.Event) -> Iterator[int]:
+            yield from range(QUEUE_SIZE + 1)
+            finished.set()
+
+        async with running(produce, name="test", overflow=unwanted, express=express) as items:
+            await asyncio.to_thread(finished.wait, 5)
+            await asyncio.sleep(0)
+            assert hurried == [QUEUE_SIZE]
+            return [item async for item in items]
+
+    assert asyncio.run(read()) == list(range(QUEUE_SIZE))

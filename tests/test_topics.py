@@ -45,7 +45,7 @@ def test_birth_and_state_are_kept_by_the_broker_and_name_the_run_of_the_program(
     }
     will = topics.state(HERE, online=False, boot="b1", seq=0, reason="lost")
     assert (will.topic, will.qos, will.retain) == ("ea/1/home/d/kitchen-1/up/state", 1, True)
-    assert content(will) == {"v": 1, "online": False, "reason": "lost", "boot": "b1", "seq": 0}
+    assert content(will) == {"v": 1, "online": False, "reason": "lost", "muted": False, "boot": "b1", "seq": 0}
 
 
 @pytest.mark.parametrize(

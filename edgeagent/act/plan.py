@@ -19,6 +19,7 @@ from edgeagent.messages import Action, Answer, Capability, Command, Device, Ques
 
 __all__ = ["Home", "Plan", "Planned", "TimerOrder", "narrowed", "plan"]
 
+EMERGENCY_STOP = "emergency_stop"
 BRIGHTNESS_STEP = 20.0
 VOLUME_STEP = 10.0
 SPEEDS: Mapping[Value, float] = {"low": 25.0, "medium": 50.0, "high": 100.0}
@@ -82,7 +83,7 @@ _DIRECTIONS: Mapping[Value, int] = {"up": 1, "down": -1}
 _TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_timer", "resume_timer", "timer_left"})
 _TOLD = frozenset({"get_time", "get_date", "help"})
 INTENTS = frozenset(
-    {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, "get_state", "get_value", "emergency_stop"}
+    {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, "get_state", "get_value", EMERGENCY_STOP}
     | {"confirm", "deny", "choose"}
 )
 """All that this agent can do, or take for an answer to a question."""
@@ -111,7 +112,7 @@ def plan(command: Command, home: Home, here: str | None, now: Callable[[], datet
     if command.intent in _TIMERS:
         return TimerOrder(command)
     match command.intent:
-        case "emergency_stop":
+        case _ if command.intent == EMERGENCY_STOP:
             return _emergency_stop(command, home)
         case "get_state" | "get_value":
             return query(command, home, here)

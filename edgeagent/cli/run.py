@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 async def listen_and_obey(settings: AgentSettings, wav: Sequence[Path], *, is_fast: bool, is_json: bool) -> int:
     """Be the device; return the exit code."""
     deaf = threading.Event()
-    source = source_of(settings.microphone, wav, is_fast=is_fast)
-    await run(settings, Parts(reporter(is_json=is_json), voices_for(settings.answering, deaf), deaf), source)
+    parts = Parts(reporter(is_json=is_json), voices_for(settings.answering, deaf), deaf)
+    source = source_of(settings.microphone, wav, is_fast=is_fast, muted=parts.muted)
+    await run(settings, parts, source)
     return 0
 
 

@@ -17,14 +17,16 @@ PAUSE_FRAMES = 62
 """Two seconds of silence after each file, so that its last utterance ends as it would in a room."""
 
 
-def source_of(settings: MicrophoneSettings, wav: Sequence[Path], *, is_fast: bool) -> Source:
-    """Return the files' sound, at its own pace unless `is_fast`; without files that of the microphone.
+def source_of(
+    settings: MicrophoneSettings, wav: Sequence[Path], *, is_fast: bool, muted: threading.Event | None = None
+) -> Source:
+    """Return the files' sound, at its own pace unless `is_fast`; without files that of the microphone, unless `muted`.
 
     Raise SoundError if a file cannot be read.
     """
     for path in wav:
         files.check(path)
-    return _files(wav, is_fast=is_fast) if wav else _microphone(settings)
+    return _files(wav, is_fast=is_fast) if wav else _microphone(settings, muted)
 
 
 def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:
@@ -39,11 +41,11 @@ def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:
     return frames
 
 
-def _microphone(settings: MicrophoneSettings) -> Source:
+def _microphone(settings: MicrophoneSettings, muted: threading.Event | None) -> Source:
     def trouble(error: SoundError | None) -> None:
         if error is None:
             log.info("microphone is back")
         else:
             log.error("no microphone", extra={"problem": str(error), "remedy": error.remedy})
 
-    return lambda stop: microphone.frames_of(settings, stop, trouble)
+    return lambda stop: microphone.frames_of(settings, stop, trouble, muted)

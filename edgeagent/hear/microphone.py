@@ -34,17 +34,30 @@ _INVALID_RATE = -9997
 
 
 def frames_of(
-    settings: MicrophoneSettings, stop: threading.Event, trouble: Callable[[SoundError | None], None]
+    settings: MicrophoneSettings,
+    stop: threading.Event,
+    trouble: Callable[[SoundError | None], None],
+    muted: threading.Event | None = None,
 ) -> Iterator[Frame]:
-    """Yield frames until `stop` is set. `trouble` hears when the microphone goes away, and None when it is back."""
+    """Yield frames until `stop` is set. `trouble` hears when the microphone goes away, and None when it is back.
+
+    While `muted` is set, it is closed, and there is silence.
+    """
     is_away = False
+    closed = muted or threading.Event()
     while not stop.is_set():
+        if closed.is_set():
+            yield from _silence(FRAME_S, stop)
+            continue
         try:
             with _opened(settings) as stream:
                 if is_away:
                     is_away = False
                     trouble(None)
-                yield from _read(stream, settings, stop)
+                for frame in _read(stream, settings, stop):
+                    yield frame
+                    if closed.is_set():
+                        break
         except SoundError as error:
             if not is_away:
                 is_away = True

@@ -25,7 +25,7 @@ from edgeagent.hear.endpointing import IsSpeech, Utterance
 from edgeagent.hear.level import level_db
 from edgeagent.hear.ngram import words_of
 from edgeagent.hear.phone_loop import PhoneLoop, log_score
-from edgeagent.hear.sureness import above_room_db, sureness
+from edgeagent.hear.sureness import room_and_voice_db, sureness
 from edgeagent.messages import FRAME_S, SAMPLE_RATE_HZ, Frame, Transcript, Word
 
 Pronounce = Callable[[str], Sequence[Sequence[str]]]
@@ -40,8 +40,8 @@ LOOP_USUALLY = -14.0
 """The phone loop's mean score of a frame on real orders, for who saves its time."""
 _ALWAYS: Mapping[str, Any] = {"lm": None, "dict": None, "bestpath": False, "loglevel": "FATAL"}
 _SEARCH: Mapping[Effort, Mapping[str, Any]] = {
-    "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60},
-    "light": {"topn": 4, "ds": 2, "lw": 3.0, "beam": 1e-48, "wbeam": 1e-30, "pbeam": 1e-48},
+    "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-50, "wbeam": 1e-35, "pbeam": 1e-50},
+    "light": {"topn": 4, "ds": 2, "lw": 3.0, "beam": 1e-42, "wbeam": 1e-28, "pbeam": 1e-42, "maxhmmpf": 2000},
 }
 _PHONES: Mapping[str, Any] = {"topn": 4, "ds": 1, "lw": 2.0, "beam": 1e-40, "pbeam": 1e-20, "allphone_ci": True}
 _FREE: Mapping[str, Any] = {"topn": 4, "ds": 1, "beam": 1e-60, "wbeam": 1e-40}
@@ -193,10 +193,11 @@ class _Sound:
 
     def transcript(self, utterance: Utterance, path: Sequence[_Heard], *, is_sentence: bool) -> Transcript:
         """Return the final transcript; what is no sentence of the grammar is not sure at all."""
-        above_db = above_room_db(
+        room_db, voice_db = room_and_voice_db(
             self._levels_db,
             [int(frame * DECODER_FRAME_S / FRAME_S) for one in path for frame in range(one.start, one.end)],
         )
+        above_db = voice_db - room_db
         frames = sum(one.end - one.start for one in path)
         words = tuple(
             Word(
@@ -208,7 +209,15 @@ class _Sound:
             for one in path
         )
         sure = sureness(self._fit(path), above_db, frames) if is_sentence else 0.0
-        return Transcript(utterance.id, words, self.heard_s, utterance.began_s, sure, utterance.ended_by or "silence")
+        return Transcript(
+            utterance.id,
+            words,
+            self.heard_s,
+            utterance.began_s,
+            sure,
+            utterance.ended_by or "silence",
+            voice_db if path else None,
+        )
 
     def _fit(self, path: Sequence[_Heard]) -> float:
         """Return by how much worse the words fit the sound than any phones do, in the mean of their frames."""

@@ -41,10 +41,10 @@ def sureness(fit: float, above_db: float, frames: int) -> float:
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, weighed + OFFSET))))
 
 
-def above_room_db(levels_db: Sequence[float], spoken: Sequence[int]) -> float:
-    """Return by how much the frames with these numbers are louder than the quietest of all frames."""
+def room_and_voice_db(levels_db: Sequence[float], spoken: Sequence[int]) -> tuple[float, float]:
+    """Return how loud the quietest of the frames are, and those with these numbers, which are of words."""
     if not levels_db or not spoken:
-        return 0.0
+        return 0.0, 0.0
     levels = np.asarray(levels_db)
     within = levels[[min(number, len(levels) - 1) for number in spoken]]
-    return float(np.quantile(within, LOUD_SHARE) - np.quantile(levels, QUIET_SHARE))
+    return float(np.quantile(levels, QUIET_SHARE)), float(np.quantile(within, LOUD_SHARE))

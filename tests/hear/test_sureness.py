@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgeagent.hear.sureness import above_room_db, sureness
+from edgeagent.hear.sureness import room_and_voice_db, sureness
 
 
 def test_words_that_fit_as_well_as_any_phones_are_sure() -> None:
@@ -32,13 +32,14 @@ def test_no_words_are_not_sure() -> None:
 
 
 def test_the_voice_is_compared_with_the_quiet_parts_around_it() -> None:
-    assert above_room_db([20.0] * 10 + [50.0] * 10, range(10, 20)) == pytest.approx(30)
+    room_db, voice_db = room_and_voice_db([20.0] * 10 + [50.0] * 10, range(10, 20))
+    assert (room_db, voice_db) == pytest.approx((20, 50))
 
 
 def test_frames_beyond_the_sound_count_as_its_last() -> None:
-    assert above_room_db([20.0, 50.0], [5]) == pytest.approx(27)
+    assert room_and_voice_db([20.0, 50.0], [5])[1] == pytest.approx(50)
 
 
 @pytest.mark.parametrize(("levels", "spoken"), [([], [0]), ([10.0], [])])
 def test_without_sound_or_words_nothing_stands_out(levels: list[float], spoken: list[int]) -> None:
-    assert above_room_db(levels, spoken) == 0
+    assert room_and_voice_db(levels, spoken) == (0, 0)

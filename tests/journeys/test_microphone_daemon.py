@@ -15,7 +15,8 @@ from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
 from brokers import settings as broker_settings
 from soundcards import NAME, environment, sound_server
 
-from edgeagent.bus import connect
+from edgeagent.bell import ask
+from edgeagent.bus import Bus, connect
 from edgeagent.hear.files import frames_of
 from edgeagent.messages import Message
 from edgeagent.simulate.house import House, small_house
@@ -103,6 +104,54 @@ def test_a_sentence_that_the_microphone_hears_switches_a_lamp_and_again_after_it
                 await agent.end()
 
     run(journey(), 90)
+
+
+def _connections(path: Path) -> int:
+    """Return how many programs are connected to a socket."""
+    told = Path("/proc/net/unix").read_text("utf-8").splitlines()
+    return sum(line.endswith(f" {path}") for line in told) - 1
+
+
+def test_muted_the_microphone_is_closed_the_fleet_knows_and_the_emergency_stop_works(
+    tmp_path: Path,
+) -> None:  # A79, A80
+    async def journey() -> None:
+        with mosquitto() as broker, sound_server(tmp_path) as microphone:
+            async with (
+                daemon(tmp_path, broker) as agent,
+                connect(broker_settings(broker.port), client_id="stranger") as stranger,
+            ):
+                states: list[bool] = []
+                reading = asyncio.create_task(_read_states(stranger, states))
+                await agent.logged("ready")
+                await eventually(lambda: _connections(tmp_path / "server") > 0)
+                state = tmp_path / "state"
+                await asyncio.to_thread(ask, state, "mute")
+                await eventually(lambda: _connections(tmp_path / "server") == 0)
+                await eventually(lambda: states[-1:] == [True])
+                microphone.say(b"".join(frames_of(SOUNDS / "kitchen-light.flac")))
+                order = {"id": "o1", "text": "emergency stop", "expires": time.time() + 20}
+                topic = "ea/1/home/d/edgeagent/dn/do/say"
+                await stranger.publish(Message(topic, json.dumps(order).encode(), qos=1))
+                await agent.logged("emergency_stop")
+                await asyncio.sleep(3)  # time is the point: what was said while it was muted has passed
+                assert agent.house.state("kitchen_light")["POWER"] == "OFF"
+                await asyncio.to_thread(ask, state, "unmute")
+                await eventually(lambda: states[-1:] == [False])
+                await eventually(lambda: _connections(tmp_path / "server") > 0)
+                microphone.say(b"".join(frames_of(SOUNDS / "kitchen-light.flac")))
+                await eventually(lambda: agent.house.state("kitchen_light")["POWER"] == "ON", within_s=20)
+                reading.cancel()
+                await agent.end()
+
+    run(journey(), 90)
+
+
+async def _read_states(bus: Bus, muted: list[bool]) -> None:
+    bus.subscribe("ea/1/home/d/edgeagent/up/state")
+    async for received in bus.received():
+        muted.append(json.loads(received.payload)["muted"])
+        received.acknowledge()
 
 
 def test_without_a_microphone_it_says_so_obeys_the_bus_and_ends_when_it_is_told_to(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from brokers import settings as broker_settings
 
 from edgeagent.agent import TAUGHT, Agent, Parts, opened
 from edgeagent.bus import Bus, connect
-from edgeagent.messages import Answer, Device, Message, Outcome, Question, Rejection, Step
+from edgeagent.messages import Answer, Command, Device, Message, Outcome, Question, Rejection, Step
 from edgeagent.reports import Reports
 from edgeagent.settings import ActingSettings, AgentSettings, DeviceSettings
 from edgeagent.simulate.house import House, small_house
@@ -145,6 +145,23 @@ def test_while_the_broker_is_away_orders_fail_and_are_never_sent_later(tmp_path:
         assert here.house.state("kitchen_light")["POWER"] == "OFF"
 
     check(test, tmp_path)
+
+
+def test_the_emergency_stop_does_not_wait_for_what_is_being_done(tmp_path: Path) -> None:  # A79
+    async def test(here: World) -> None:
+        here.house.break_down("kitchen_light", "dead")
+        for number in range(8):  # more than may wait: each takes the whole deadline
+            await here.order(f"slow-{number}")
+        await eventually(lambda: here.of(Command))
+        await here.order("stop", text="emergency stop")
+        await eventually(lambda: any(_is_of_the_stop(step) for step in here.steps))
+        assert not here.of(Outcome)
+
+    check(test, tmp_path)
+
+
+def _is_of_the_stop(step: Step) -> bool:
+    return isinstance(step, Answer) and step.text == "There is no machine to stop."
 
 
 def test_a_device_that_is_gone_is_said_so(tmp_path: Path) -> None:  # A73
