@@ -12,7 +12,6 @@ pocketsphinx holds the interpreter's lock while it decodes, so it gets one frame
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -22,22 +21,18 @@ import pocketsphinx
 from edgeagent.errors import ModelError
 from edgeagent.grammar.acyclic import Acyclic
 from edgeagent.hear.endpointing import IsSpeech, Utterance
-from edgeagent.hear.level import level_db
 from edgeagent.hear.ngram import words_of
+from edgeagent.hear.path import Heard, UtteranceSound, spoken_part
 from edgeagent.hear.phone_loop import PhoneLoop, log_score
-from edgeagent.hear.sureness import room_and_voice_db, sureness
-from edgeagent.messages import FRAME_S, SAMPLE_RATE_HZ, Frame, Transcript, Word
+from edgeagent.messages import FRAME_S, SAMPLE_RATE_HZ, Frame, Transcript
 
 Pronounce = Callable[[str], Sequence[Sequence[str]]]
 """A word to its pronunciations in the phones of the CMU dictionary; none if it has no letters."""
 
 Effort = Literal["accurate", "light"]
 
-DECODER_FRAME_S = 0.01
 MEAN_FROM_S = 1.0
 """How much sound the channel's mean is estimated on before the search starts; with less, short words suffer."""
-LOOP_USUALLY = -14.0
-"""The phone loop's mean score of a frame on real orders, for who saves its time."""
 _ALWAYS: Mapping[str, Any] = {"lm": None, "dict": None, "bestpath": False, "loglevel": "FATAL"}
 _SEARCH: Mapping[Effort, Mapping[str, Any]] = {
     "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-50, "wbeam": 1e-35, "pbeam": 1e-50},
@@ -70,12 +65,13 @@ class PocketsphinxRecognizer:
         self._decoder = pocketsphinx.Decoder(**_ALWAYS, **_SEARCH[effort])
         self._loop = _phone_loop() if effort == "accurate" else None
         self._free: Any = None
-        self._heard: _Sound | None = None
+        self._heard: UtteranceSound | None = None
         self.use(sentences)
 
     def use(self, sentences: Acyclic) -> None:
         """Expect these sentences from the next utterance on."""
         self._learn(self._decoder, {word for arcs in sentences.arcs for word in arcs})
+        self._sentences = sentences
         end = len(sentences.arcs)
         arcs = [
             (state, after, 1.0, word) for state, leaving in enumerate(sentences.arcs) for word, after in leaving.items()
@@ -106,9 +102,9 @@ class PocketsphinxRecognizer:
             yield Transcript(utterance.id, (), 0.0, utterance.began_s, 0.0, utterance.ended_by or "silence")
             return
         decoder = self._decoder
-        sound = _Sound(_mean_of(decoder, opening), self._loop)
+        sound = UtteranceSound(_mean_of(decoder, opening), self._loop)
         decoder.start_utt()
-        path: tuple[_Heard, ...] = ()
+        path: tuple[Heard, ...] = ()
         try:
             for number, frame in enumerate(chain(opening, utterance.frames), start=1):
                 decoder.process_raw(frame)
@@ -121,9 +117,10 @@ class PocketsphinxRecognizer:
             decoder.end_utt()
             sound.end()
         if decoder.hyp() is None:  # it ends in the middle of a sentence
-            final: tuple[_Heard, ...] = ()
+            final: tuple[Heard, ...] = ()
         else:
             final = _path(decoder)
+        final = final or spoken_part(self._sentences, path, sound)
         self._heard = sound
         yield sound.transcript(utterance, final or path, is_sentence=bool(final))
 
@@ -152,85 +149,6 @@ class PocketsphinxRecognizer:
                 decoder.add_word(name, " ".join(phones), update=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """A word on the decoder's path: its first frame, the frame after its last, and the sum of its frames' scores."""
-
-    text: str
-    start: int
-    end: int
-    score: float
-
-
-class _Sound:
-    """The sound of one utterance: its frames, how loud they are, and how well any phones fit them."""
-
-    def __init__(self, mean: str, loop: PhoneLoop | None) -> None:
-        self.mean = mean
-        self.frames: list[Frame] = []
-        self._levels_db: list[float] = []
-        self._loop = loop
-        if loop is not None:
-            loop.begin(mean)
-
-    @property
-    def heard_s(self) -> float:
-        return len(self.frames) * FRAME_S
-
-    def hear(self, frame: Frame) -> None:
-        self.frames.append(frame)
-        self._levels_db.append(level_db(frame))
-        if self._loop is not None:
-            self._loop.hear(frame)
-
-    def end(self) -> None:
-        if self._loop is not None:
-            self._loop.end()
-
-    def words(self, path: Sequence[_Heard]) -> tuple[Word, ...]:
-        """Return the words of a path that may still change."""
-        return tuple(Word(one.text, one.start * DECODER_FRAME_S, one.end * DECODER_FRAME_S) for one in path)
-
-    def transcript(self, utterance: Utterance, path: Sequence[_Heard], *, is_sentence: bool) -> Transcript:
-        """Return the final transcript; what is no sentence of the grammar is not sure at all."""
-        room_db, voice_db = room_and_voice_db(
-            self._levels_db,
-            [int(frame * DECODER_FRAME_S / FRAME_S) for one in path for frame in range(one.start, one.end)],
-        )
-        above_db = voice_db - room_db
-        frames = sum(one.end - one.start for one in path)
-        words = tuple(
-            Word(
-                one.text,
-                one.start * DECODER_FRAME_S,
-                one.end * DECODER_FRAME_S,
-                sureness(self._fit((one,)), above_db, frames),
-            )
-            for one in path
-        )
-        sure = sureness(self._fit(path), above_db, frames) if is_sentence else 0.0
-        return Transcript(
-            utterance.id,
-            words,
-            self.heard_s,
-            utterance.began_s,
-            sure,
-            utterance.ended_by or "silence",
-            voice_db if path else None,
-        )
-
-    def _fit(self, path: Sequence[_Heard]) -> float:
-        """Return by how much worse the words fit the sound than any phones do, in the mean of their frames."""
-        frames = sum(one.end - one.start for one in path)
-        if not frames:
-            return 0.0
-        own = sum(one.score for one in path)
-        loop = (
-            LOOP_USUALLY * frames if self._loop is None else sum(self._loop.score(one.start, one.end) for one in path)
-        )
-        return (own - loop) / frames
-
-
 def _phone_loop() -> PhoneLoop:
     decoder = pocketsphinx.Decoder(**_ALWAYS, **_PHONES)
     decoder.add_allphone_file("phones", None)
@@ -248,10 +166,10 @@ def _mean_of(decoder: Any, opening: Sequence[Frame]) -> str:
     return mean
 
 
-def _path(decoder: Any) -> tuple[_Heard, ...]:
+def _path(decoder: Any) -> tuple[Heard, ...]:
     """Return the words of the best path so far, without silences and other fillers."""
     return tuple(
-        _Heard(segment.word.split("(")[0], segment.start_frame, segment.end_frame + 1, log_score(segment.ascore))
+        Heard(segment.word.split("(")[0], segment.start_frame, segment.end_frame + 1, log_score(segment.ascore))
         for segment in decoder.seg() or ()
         if segment.word[0] not in "<[(+" and segment.end_frame > segment.start_frame
     )
