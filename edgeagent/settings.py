@@ -143,7 +143,7 @@ class HearingSettings(Settings):
     """Pause after a question, or an order for a timer, that something could follow: little is lost by being early."""
     could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.5
     """Pause after an order that something could follow."""
-    guarded_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.6
+    guarded_could_go_on_s: Annotated[float, Field(ge=0.05, le=5)] = 0.55
     """Pause after an order that something could follow, and that may open, unlock or start something."""
     unfinished_s: Annotated[float, Field(ge=0.1, le=10)] = 1.2
     """Pause in the middle of a sentence, or after speech that is no sentence."""
