@@ -10,7 +10,9 @@ utterance; both are taken care of here, since `endpointing` is the one that says
 
 import json
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +83,10 @@ class VoskRecognizer:
         ended_by = utterance.ended_by or "silence"
         openly = self._open.end_with_alternatives()
         self._free = tuple(
-            Transcript(utterance.id, _known(said), heard_s, utterance.began_s, _mean(said), ended_by) for said in openly
+            Transcript(utterance.id, _known(way.words), heard_s, utterance.began_s, _support(way, openly), ended_by)
+            for way in openly
         )
-        sureness = _sureness(words, openly[0] if openly else ())
+        sureness = _sureness(words, openly[0].words if openly else ())
         yield Transcript(utterance.id, _known(words), heard_s, utterance.began_s, sureness, ended_by)
 
     def freely(self, utterance: Utterance) -> tuple[Transcript, ...]:
@@ -122,11 +125,16 @@ class _Hearing:
         """Return the words of the utterance."""
         return (*self._done, *self._best(self._recognizer.FinalResult()))
 
-    def end_with_alternatives(self) -> tuple[tuple[Word, ...], ...]:
+    def end_with_alternatives(self) -> "tuple[_Way, ...]":
         """Return the ways to hear the utterance, the likeliest first."""
         rest: Sequence[Mapping[str, Any]] = json.loads(self._recognizer.FinalResult()).get("alternatives") or ({},)
-        ways = [(*self._done, *self._words(one.get("result", ()))) for one in rest]
-        return tuple(way for way in ways if way)
+        best = max(float(one.get("confidence", 0.0)) for one in rest)
+        odds = [math.exp(float(one.get("confidence", 0.0)) - best) for one in rest]
+        ways = [
+            _Way((*self._done, *self._words(one.get("result", ()))), odd / sum(odds))
+            for one, odd in zip(rest, odds, strict=True)
+        ]
+        return tuple(way for way in ways if way.words)
 
     def _partial(self, text: str) -> tuple[Word, ...]:
         """Return words without times of their own: with times, Vosk tells a short command only when it is over.
@@ -155,6 +163,24 @@ class _Hearing:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """One way to hear an utterance, and its chance among the ways that are told."""
+
+    words: tuple[Word, ...]
+    chance: float
+
+
+def _support(way: _Way, ways: Sequence[_Way]) -> float:
+    """Return 0..1: how far all ways agree with this one, each by its chance."""
+    return sum(other.chance * _agreement(way.words, other.words) for other in ways)
+
+
+def _agreement(one: Sequence[Word], other: Sequence[Word]) -> float:
+    away = edits([word.text for word in one], [word.text for word in other])
+    return max(0.0, 1 - away / max(len(one), len(other), 1))
+
+
 def _known(words: Sequence[Word]) -> tuple[Word, ...]:
     return tuple(word for word in words if word.text != UNKNOWN)
 
@@ -169,11 +195,8 @@ def _sureness(words: Sequence[Word], openly: Sequence[Word]) -> float:
 
     Words that are unknown count as heard by neither.
     """
-    known = [word.text for word in _known(words)]
-    if not known:
-        return 0.0
-    away = edits(known, [word.text for word in openly])
-    return max(0.0, 1 - away / max(len(known), len(openly))) * _mean(words)
+    known = _known(words)
+    return _agreement(known, openly) * _mean(words) if known else 0.0
 
 
 def _library() -> Any:
