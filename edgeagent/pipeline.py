@@ -144,12 +144,13 @@ def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton,
     words = [word.text for word in partial.words]
     state = automaton.walk(words) if words else None
     if state is None or not automaton.is_final(state):
-        utterance.patience_s = settings.unfinished_s
+        utterance.patience_s, utterance.pause_means = settings.unfinished_s, "silence"
         return
     is_complete = automaton.follow(state) <= POLITE
     utterance.patience_s = settings.complete_s if is_complete else _worth_waiting_s(words, automaton, settings)
+    utterance.pause_means = "complete" if is_complete else "silence"
     if partial.heard_s - partial.words[-1].end_s >= utterance.patience_s:
-        utterance.end("complete" if is_complete else "silence")
+        utterance.end(utterance.pause_means)
 
 
 def _worth_waiting_s(words: Sequence[str], automaton: Automaton, settings: HearingSettings) -> float:

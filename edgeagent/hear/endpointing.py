@@ -19,7 +19,8 @@ class Utterance:
     """One stretch of speech, to be read while it is still spoken.
 
     `frames` yields it once, from the pre-roll on. `silence_s` is how long the detector has heard no speech;
-    `patience_s` is the pause that ends it. `ended_by` is None until it has ended.
+    `patience_s` is the pause that ends it, and `pause_means` what it is then ended by. `ended_by` is None until it has
+    ended.
     """
 
     def __init__(self, name: str, began_s: float, frames: Iterator[Frame], settings: HearingSettings) -> None:
@@ -29,6 +30,7 @@ class Utterance:
         self.frames = frames
         self.silence_s = 0.0
         self.patience_s = settings.unfinished_s
+        self.pause_means: EndedBy = "silence"
         self.ended_by: EndedBy | None = None
 
     def end(self, by: EndedBy) -> None:
@@ -91,4 +93,4 @@ class _Reader:
             if length_s >= settings.cap_s:
                 utterance.end("cap")
             elif utterance.silence_s >= utterance.patience_s:
-                utterance.end("silence")
+                utterance.end(utterance.pause_means)
