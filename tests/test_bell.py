@@ -1,6 +1,7 @@
 """Push to talk and mute from the same machine: a wish a line; who is not there, or may not, is told so."""
 
 import asyncio
+import logging
 import socket
 import stat
 from contextlib import suppress
@@ -89,6 +90,7 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_takes_no_socket_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
     asyncio.run(answer_rings(tmp_path / "absent", lambda _: None))
     assert "no push to talk" in caplog.text
 
