@@ -35,7 +35,7 @@ MEAN_FROM_S = 1.0
 """How much sound the channel's mean is estimated on before the search starts; with less, short words suffer."""
 _ALWAYS: Mapping[str, Any] = {"lm": None, "dict": None, "bestpath": False, "loglevel": "FATAL"}
 _SEARCH: Mapping[Effort, Mapping[str, Any]] = {
-    "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-50, "wbeam": 1e-35, "pbeam": 1e-50},
+    "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60},
     "light": {"topn": 4, "ds": 2, "lw": 3.0, "beam": 1e-42, "wbeam": 1e-28, "pbeam": 1e-42, "maxhmmpf": 2000},
 }
 _PHONES: Mapping[str, Any] = {"topn": 4, "ds": 1, "lw": 2.0, "beam": 1e-40, "pbeam": 1e-20, "allphone_ci": True}
