@@ -1,0 +1,103 @@
+"""The whole listening side on real sound: not itself, not two people at once; where it waits for a ring, who rings."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthesised import Sound, say, silence, spoken
+
+from edgeagent.evaluate.household import names_of
+from edgeagent.grammar import commands
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.hear.waking import Bell
+from edgeagent.listening import Listening
+from edgeagent.messages import FRAME_BYTES, Command, Frame, Step, Woken
+from edgeagent.settings import AgentSettings, DeviceSettings, HearingSettings, WakingSettings
+from edgeagent.understand.interpret import Interpreter
+
+DEVICES = Path(__file__).parent / "data" / "home_devices.yaml"
+ORDER = "turn on the kitchen lights"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Interpreter:
+    automaton = compile_commands(commands.built_in(["home"]).with_names(names_of(DEVICES)))
+    return Interpreter(automaton, unsure_below=HearingSettings().unsure_below)
+
+
+def settings(folder: Path, *, push_to_talk: bool = False) -> AgentSettings:
+    return AgentSettings(
+        device=DeviceSettings(state_dir=folder),
+        hearing=HearingSettings(effort="light"),
+        waking=WakingSettings(push_to_talk=push_to_talk),
+    )
+
+
+def frames(sound: Sound) -> Iterator[Frame]:
+    pcm = sound.tobytes()
+    for at in range(0, len(pcm) - FRAME_BYTES, FRAME_BYTES):
+        yield pcm[at : at + FRAME_BYTES]
+
+
+def ordered(listening: Listening, sound: Sound, steps: list[Step] | None = None) -> list[str]:
+    report = (lambda _: None) if steps is None else steps.append
+    all_heard = listening.hear(frames(sound), report)
+    return [one.interpretation.intent for one in all_heard if isinstance(one.interpretation, Command)]
+
+
+def test_what_is_said_while_it_speaks_itself_is_not_obeyed(tmp_path: Path, interpreter: Interpreter) -> None:  # A68
+    deaf = threading.Event()
+    listening = Listening(settings(tmp_path), lambda: interpreter, deaf)
+    deaf.set()
+    assert ordered(listening, spoken(ORDER)) == []
+    deaf.clear()
+    assert ordered(listening, spoken(ORDER)) == ["turn_on"]
+
+
+def test_two_people_at_once_make_no_third_order(tmp_path: Path, interpreter: Interpreter) -> None:
+    one, other = say(ORDER).astype(np.float32), say("close the blinds in the office").astype(np.float32)
+    both = np.zeros(max(len(one), len(other)), np.float32)
+    both[: len(one)] += 0.5 * one
+    both[: len(other)] += 0.5 * other
+    sound = np.concatenate([silence(0.6), both.astype(np.int16), silence(1.6)])
+    assert set(ordered(Listening(settings(tmp_path), lambda: interpreter), sound)) <= {"turn_on", "close"}
+
+
+def test_a_voice_that_talks_of_other_things_is_not_obeyed(tmp_path: Path, interpreter: Interpreter) -> None:  # A67
+    talk = spoken(
+        "the minister said on tuesday that the budget would be presented in the autumn",
+        "scientists have found a new kind of beetle in the mountains of peru",
+        pause_s=1.0,
+    )
+    assert ordered(Listening(settings(tmp_path), lambda: interpreter), talk) == []
+
+
+def test_sound_that_never_becomes_silent_is_cut_and_never_waited_for(tmp_path: Path, interpreter: Interpreter) -> None:
+    listening = Listening(settings(tmp_path), lambda: interpreter)
+    babble = np.tile(say("and so on and so forth without a pause"), 12)[: 16_000 * 16]
+    lengths_s = [one.transcript.heard_s for one in listening.hear(frames(babble), lambda _: None)]
+    assert lengths_s
+    assert max(lengths_s) <= HearingSettings().cap_s + 0.1
+
+
+def test_where_it_waits_for_a_ring_only_what_follows_one_is_heard(tmp_path: Path, interpreter: Interpreter) -> None:
+    bell, steps = Bell(), list[Step]()
+    listening = Listening(settings(tmp_path, push_to_talk=True), lambda: interpreter, bell=bell)
+    assert ordered(listening, spoken(ORDER), steps) == []
+    bell.ring("button")
+    assert ordered(listening, spoken(ORDER), steps) == ["turn_on"]
+    assert [step.word for step in steps if isinstance(step, Woken)] == ["button"]
+
+
+@pytest.mark.parametrize("fault", ["offset", "quiet", "clipped"])
+def test_a_microphone_with_a_fault_is_heard_all_the_same(tmp_path: Path, interpreter: Interpreter, fault: str) -> None:
+    whole = spoken(ORDER).astype(np.float32)
+    faulty = {
+        "offset": whole * 0.5 + 6000,
+        "quiet": whole * 10 ** (-40 / 20),
+        "clipped": np.clip(whole * 2.5, -32_768, 32_767),
+    }[fault]
+    sound = np.rint(np.clip(faulty, -32_768, 32_767)).astype(np.int16)
+    assert ordered(Listening(settings(tmp_path), lambda: interpreter), sound) == ["turn_on"]
