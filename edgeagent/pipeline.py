@@ -107,20 +107,44 @@ def _understood(
     if weak is None and not (isinstance(found, Rejection) and found.reason in _MAYBE_SAID_FREELY):
         return Heard(transcript, found)
     ways = recognizer.freely(utterance)
-    for freely in ways:
-        otherwise = interpreter.interpret(freely)
-        if isinstance(otherwise, Rejection) or freely.confidence < FREELY_SURE:
-            continue
-        if isinstance(found, Rejection):
-            return Heard(freely, otherwise)
-        if isinstance(found, Command) and isinstance(otherwise, Command) and _mean_the_same(found, otherwise):
+    otherwise = _freely(ways, interpreter)
+    if otherwise is not None and isinstance(found, Rejection):
+        return otherwise
+    if weak is None or not isinstance(found, Command) or not ways:
+        return Heard(transcript, found)
+    if otherwise is not None and isinstance(otherwise.interpretation, Command):
+        if _mean_the_same(found, otherwise.interpretation):
             return Heard(transcript, found)
-        if freely.confidence > transcript.confidence:
-            return Heard(freely, otherwise)
-    if ways and weak is not None and isinstance(found, Command) and not found.doubt:
-        told = f'"{weak}" was hardly heard'
-        found = replace(found, doubt=told, why=(*found.why, told))
-    return Heard(transcript, found)
+        if otherwise.transcript.confidence > transcript.confidence:
+            return otherwise
+    return Heard(transcript, _doubted(found, f'"{weak}" was hardly heard'))
+
+
+def _freely(ways: Sequence[Transcript], interpreter: Interpreter) -> Heard | None:
+    """Return what was heard freely, if it is sure and understood; asked about if it may have been another order.
+
+    Only the likeliest way is ever obeyed: to obey the next one where that is not understood measured no gain, and more
+    was done that nobody wanted.
+    """
+    best, *others = ways or (None,)
+    if best is None or best.confidence < FREELY_SURE:
+        return None
+    found = interpreter.interpret(best)
+    if isinstance(found, Rejection):
+        return None
+    rivals = (interpreter.interpret(other) for other in others if other.confidence >= FREELY_SURE)
+    rival = next((one for one in rivals if isinstance(one, Command) and _differs(one, found)), None)
+    if isinstance(found, Command) and rival is not None:
+        found = _doubted(found, f'it may have been "{rival.text}"')
+    return Heard(best, found)
+
+
+def _doubted(command: Command, why: str) -> Command:
+    return command if command.doubt else replace(command, doubt=why, why=(*command.why, why))
+
+
+def _differs(rival: Command, found: Interpretation) -> bool:
+    return isinstance(found, Command) and not _mean_the_same(rival, found)
 
 
 def _weak_word(transcript: Transcript) -> str | None:

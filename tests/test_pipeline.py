@@ -63,8 +63,8 @@ def test_two_sentences_with_a_pause_between_them_are_both_obeyed(
 class Scripted:
     """Hears what it is told to have heard: partial words by the frame, then the final words, then freely."""
 
-    def __init__(self, words: str, freely: str = "", *, weak: str = "", confidence: float = 0.9) -> None:
-        self._words, self._freely, self._weak = words.split(), freely.split(), weak
+    def __init__(self, words: str, *freely: str, weak: str = "", confidence: float = 0.9) -> None:
+        self._words, self._freely, self._weak = words.split(), freely, weak
         self._confidence = confidence
         self.times_asked = 0
 
@@ -82,8 +82,10 @@ class Scripted:
     def freely(self, utterance: Utterance) -> tuple[Transcript, ...]:
         self.times_asked += 1
         assert utterance.ended_by
-        words = self._timed(self._freely)
-        return (Transcript("u1", words, self.heard_s, 0.0, 0.95, utterance.ended_by),) if words else ()
+        return tuple(
+            Transcript("u1", self._timed(way.split()), self.heard_s, 0.0, 0.95 - 0.05 * number, utterance.ended_by)
+            for number, way in enumerate(self._freely)
+        )
 
     def _timed(self, words: Sequence[str]) -> tuple[Word, ...]:
         return tuple(
@@ -162,3 +164,23 @@ def test_the_pause_that_ends_a_sentence_is_worth_what_is_at_stake(
     last_s = max(found.transcript.words[-1].end_s, 45 * FRAME_S if ended_by != "complete" and waited_s > 1 else 0)
     assert found.transcript.ended_by == ended_by
     assert found.transcript.heard_s - last_s == pytest.approx(waited_s, abs=2.5 * FRAME_S)
+
+
+def test_what_may_have_been_another_order_is_asked_about(automaton: Automaton) -> None:
+    script = Scripted("turn on kitchen", "turn on the kitchen light", "turn off the kitchen light", confidence=0.1)
+    found = scripted(automaton, script)
+    assert isinstance(found.interpretation, Command)
+    assert found.interpretation.intent == "turn_on"
+    assert "turn off the kitchen light" in found.interpretation.doubt
+
+
+def test_other_ways_that_mean_the_same_are_no_doubt(automaton: Automaton) -> None:
+    script = Scripted("turn on kitchen", "turn on the kitchen light", "turn the kitchen light on", confidence=0.1)
+    found = scripted(automaton, script)
+    assert isinstance(found.interpretation, Command)
+    assert not found.interpretation.doubt
+
+
+def test_only_the_likeliest_way_is_obeyed(automaton: Automaton) -> None:
+    script = Scripted("turn on kitchen", "the colour of money", "turn on the kitchen light", confidence=0.1)
+    assert isinstance(scripted(automaton, script).interpretation, Rejection)

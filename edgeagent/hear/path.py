@@ -1,8 +1,9 @@
 """What a decoder's path over an utterance is worth: its words with their scores, over sound whose loudness is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from edgeagent.edits import edits
 from edgeagent.grammar.acyclic import Acyclic
 from edgeagent.hear.endpointing import Utterance
 from edgeagent.hear.level import level_db
@@ -116,6 +117,14 @@ def spoken_part(sentences: Acyclic, path: Sequence[Heard], sound: UtteranceSound
     voice_db = sound.level_db(path[:length])
     is_quiet = all(sound.level_db((one,)) < voice_db - UNSPOKEN_DB for one in path[length:])
     return tuple(path[:length]) if length and is_quiet else ()
+
+
+def otherwise(best: Transcript, words: Sequence[str]) -> Transcript:
+    """Return another way to hear the same: as sure as the best one as far as both agree, and at about its times."""
+    agreed = 1 - edits(words, [word.text for word in best.words]) / max(len(words), len(best.words))
+    placed = [best.words[min(at, len(best.words) - 1)] for at in range(len(words))]
+    said = tuple(replace(place, text=text) for text, place in zip(words, placed, strict=True))
+    return replace(best, words=said, confidence=best.confidence * max(0.0, agreed))
 
 
 def _frames_of(path: Sequence[Heard]) -> list[int]:

@@ -12,7 +12,7 @@ pocketsphinx holds the interpreter's lock while it decodes, so it gets one frame
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ from edgeagent.errors import ModelError
 from edgeagent.grammar.acyclic import Acyclic
 from edgeagent.hear.endpointing import IsSpeech, Utterance
 from edgeagent.hear.ngram import words_of
-from edgeagent.hear.path import Heard, UtteranceSound, spoken_part
+from edgeagent.hear.path import Heard, UtteranceSound, otherwise, spoken_part
 from edgeagent.hear.phone_loop import PhoneLoop, log_score
 from edgeagent.messages import FRAME_S, SAMPLE_RATE_HZ, Frame, Transcript
 
@@ -33,6 +33,8 @@ Effort = Literal["accurate", "light"]
 
 MEAN_FROM_S = 1.0
 """How much sound the channel's mean is estimated on before the search starts; with less, short words suffer."""
+ALTERNATIVES, LOOKED_AT = 3, 24
+"""How many other ways to hear free speech are told, and among how many paths they are looked for: many say the same."""
 _ALWAYS: Mapping[str, Any] = {"lm": None, "dict": None, "bestpath": False, "loglevel": "FATAL"}
 _SEARCH: Mapping[Effort, Mapping[str, Any]] = {
     "accurate": {"topn": 8, "ds": 1, "lw": 3.0, "beam": 1e-60, "wbeam": 1e-40, "pbeam": 1e-60},
@@ -134,7 +136,12 @@ class PocketsphinxRecognizer:
         decoder.process_raw(b"".join(sound.frames), full_utt=False)
         decoder.end_utt()
         path = _path(decoder)
-        return (sound.transcript(utterance, path, is_sentence=True),) if path else ()
+        if not path:
+            return ()
+        best = sound.transcript(utterance, path, is_sentence=True)
+        paths = islice(decoder.nbest() or (), LOOKED_AT)
+        others = (tuple(one.hypstr.split()) for one in paths if one is not None)  # None where it has no words
+        return (best, *(otherwise(best, words) for words in _different(best, others)))
 
     def _learn(self, decoder: Any, words: Iterable[str]) -> None:
         for word in sorted(words):
@@ -173,6 +180,12 @@ def _path(decoder: Any) -> tuple[Heard, ...]:
         for segment in decoder.seg() or ()
         if segment.word[0] not in "<[(+" and segment.end_frame > segment.start_frame
     )
+
+
+def _different(best: Transcript, others: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Return the first few ways that are not the best one, each once."""
+    first = tuple(word.text for word in best.words)
+    return [words for words in dict.fromkeys(others) if words and words != first][:ALTERNATIVES]
 
 
 def _take(frames: Iterator[Frame], seconds: float) -> list[Frame]:

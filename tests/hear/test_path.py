@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
 
 from edgeagent.grammar.acyclic import phrases
-from edgeagent.hear.path import Heard, UtteranceSound, spoken_part
-from edgeagent.messages import FRAME_SAMPLES
+from edgeagent.hear.path import Heard, UtteranceSound, otherwise, spoken_part
+from edgeagent.messages import FRAME_SAMPLES, Transcript, Word
 
 LIGHTS = phrases(
     text.split() for text in ("turn on the light", "turn on the light in the kitchen", "turn on the light in the hall")
@@ -43,3 +44,18 @@ def test_what_leaves_the_grammar_is_no_sentence() -> None:
 
 def test_without_words_there_is_no_sentence() -> None:
     assert part("", 0) == []
+
+
+def test_another_way_to_hear_it_is_as_sure_as_the_best_as_far_as_both_agree() -> None:
+    words = tuple(Word(text, at, at + 0.5, 0.9) for at, text in enumerate(("lights", "in", "hands")))
+    best = Transcript("u1", words, 4.0, 0.0, 0.9, "silence", 60.0)
+    other = otherwise(best, ("lights", "in", "the", "house"))
+    assert other.text == "lights in the house"
+    assert other.confidence == pytest.approx(0.9 * 0.5)
+    assert other.words[-1].end_s == words[-1].end_s
+    assert other.ended_by == "silence"
+
+
+def test_a_way_that_has_nothing_in_common_with_the_best_is_not_sure() -> None:
+    best = Transcript("u1", (Word("lights", 0.0, 0.5),), 1.0, 0.0, 0.9, "silence")
+    assert otherwise(best, ("open", "the", "door")).confidence == 0
