@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
-from edgeagent.cli.ending import finish
+from edgeagent.cli.ending import finish, leave
 from edgeagent.cli.model import model_app
 from edgeagent.cli.owner import clips, listen, pronounce, record
 from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, teach, train
@@ -182,6 +182,14 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
 
 
 def main() -> None:
+    """Run the command line, and end the program with its exit code, whatever threads are left."""
+    try:
+        _run()
+    except SystemExit as ended:
+        leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
+
+
+def _run() -> None:
     """Run the command line; an error that somebody can mend is two lines, not a traceback."""
     try:
         app()

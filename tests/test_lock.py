@@ -14,7 +14,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 ROOT = Path(__file__).parents[1]
 WITHOUT_WHEEL = {"srt"}
 """One file of Python that vosk imports; pip builds it anywhere."""
-GLIBC = range(17, 37)
+GLIBC = range(12, 37)
 """Minor versions of glibc 2 that Debian 12 (2.36) runs."""
 
 
@@ -66,6 +66,7 @@ def test_it_installs_from_wheels_alone(tmp_path: Path, machine: str, python: str
     plain = [re.sub(r" ; [^\\]*", " ", block, count=1) for block in chosen]
     (tmp_path / "lock").write_text("\n".join(plain))
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in GLIBC]
+    platforms += [f"--platform=manylinux{year}_{machine}" for year in (2010, 2014)]  # the old names of two of them
     done = subprocess.run(
         [
             sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--dry-run",

@@ -7,19 +7,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 INTERRUPTED = 130
 
 
 def finish(work: Coroutine[Any, Any, int]) -> int:
-    """Run to the end or to a signal; return the exit code. A thread that cannot be ended does not hold it up."""
-    code = asyncio.run(_until_signal(work))
+    """Run to the end or to a signal; return the exit code."""
+    return asyncio.run(_until_signal(work))
+
+
+def leave(code: int) -> NoReturn:
+    """End the program; a thread that cannot be ended does not hold it up. Only for who owns the whole process."""
     if any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)
-    return code
+    sys.exit(code)
 
 
 async def _until_signal(work: Coroutine[Any, Any, int]) -> int:

@@ -124,11 +124,11 @@ def test_muted_the_microphone_is_closed_the_fleet_knows_and_the_emergency_stop_w
                 states: list[bool] = []
                 reading = asyncio.create_task(_read_states(stranger, states))
                 await agent.logged("ready")
-                await eventually(lambda: _connections(tmp_path / "server") > 0)
+                await eventually(lambda: _connections(tmp_path / "server") > 0, within_s=20)
                 state = tmp_path / "state"
                 await asyncio.to_thread(ask, state, "mute")
-                await eventually(lambda: _connections(tmp_path / "server") == 0)
-                await eventually(lambda: states[-1:] == [True])
+                await eventually(lambda: _connections(tmp_path / "server") == 0, within_s=20)
+                await eventually(lambda: states[-1:] == [True], within_s=20)
                 microphone.say(b"".join(frames_of(SOUNDS / "kitchen-light.flac")))
                 order = {"id": "o1", "text": "emergency stop", "expires": time.time() + 20}
                 topic = "ea/1/home/d/edgeagent/dn/do/say"
@@ -137,8 +137,8 @@ def test_muted_the_microphone_is_closed_the_fleet_knows_and_the_emergency_stop_w
                 await asyncio.sleep(3)  # time is the point: what was said while it was muted has passed
                 assert agent.house.state("kitchen_light")["POWER"] == "OFF"
                 await asyncio.to_thread(ask, state, "unmute")
-                await eventually(lambda: states[-1:] == [False])
-                await eventually(lambda: _connections(tmp_path / "server") > 0)
+                await eventually(lambda: states[-1:] == [False], within_s=20)
+                await eventually(lambda: _connections(tmp_path / "server") > 0, within_s=20)
                 microphone.say(b"".join(frames_of(SOUNDS / "kitchen-light.flac")))
                 await eventually(lambda: agent.house.state("kitchen_light")["POWER"] == "ON", within_s=20)
                 reading.cancel()
