@@ -13,10 +13,11 @@ import typer
 from edgeagent import __version__, logs
 from edgeagent.cli.ending import finish, leave
 from edgeagent.cli.model import model_app
+from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
-from edgeagent.cli.workshop import Json, SettingsFile, bench_app, can_be_written, evaluate_app, teach, train
+from edgeagent.cli.workshop import bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError, SettingsError
-from edgeagent.settings import AgentSettings, load
+from edgeagent.settings import load
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 settings_app = typer.Typer(no_args_is_help=True, help="Look at settings.")
@@ -66,7 +67,7 @@ def run(
     """Listen, understand, act: the daemon."""
     from edgeagent.cli.run import listen_and_obey
 
-    _finish(listen_and_obey(_load(settings), wav or [], is_fast=fast, is_json=json))
+    _finish(listen_and_obey(settings_of(settings), wav or [], is_fast=fast, is_json=json))
 
 
 @app.command()
@@ -81,7 +82,7 @@ def say(
     """Do what a typed sentence asks for."""
     from edgeagent.cli.say import say_all
 
-    _finish(say_all(_load(settings), sentences, is_dry_run=dry_run, is_json=json, explains=explain))
+    _finish(say_all(settings_of(settings), sentences, is_dry_run=dry_run, is_json=json, explains=explain))
 
 
 @app.command()
@@ -89,7 +90,7 @@ def devices(settings: SettingsFile = None, *, json: Json = False) -> None:
     """Show the devices that were discovered, and what was left out."""
     from edgeagent.cli.devices import show_devices
 
-    _finish(show_devices(_load(settings), is_json=json))
+    _finish(show_devices(settings_of(settings), is_json=json))
 
 
 @app.command()
@@ -97,7 +98,7 @@ def doctor(settings: SettingsFile = None, *, json: Json = False) -> None:
     """Look for what stands in the way, and say what to type."""
     from edgeagent.cli.doctor import show_findings
 
-    _finish(show_findings(_load(settings), is_json=json))
+    _finish(show_findings(settings_of(settings), is_json=json))
 
 
 @app.command()
@@ -122,7 +123,7 @@ def simulate(
     """Put virtual devices on the bus, to try things out."""
     from edgeagent.cli.simulate import simulate as run_simulation
 
-    _finish(run_simulation(_load(settings), place.value))
+    _finish(run_simulation(settings_of(settings), place.value))
 
 
 @app.command()
@@ -130,7 +131,7 @@ def talk(settings: SettingsFile = None) -> None:
     """Have the running daemon listen to what is said next (push to talk; `[waking] push_to_talk = true`)."""
     from edgeagent.bell import ask
 
-    wanted = _load(settings)
+    wanted = settings_of(settings)
     if not (wanted.waking.push_to_talk or wanted.waking.words):
         raise SettingsError("it always listens", remedy="Set [waking] push_to_talk = true, or name wake words.")
     ask(wanted.device.state_dir, "listen")
@@ -145,7 +146,7 @@ def mute(
     """Have the running daemon close its microphone."""
     from edgeagent.bell import ask
 
-    ask(_load(settings).device.state_dir, "unmute" if off else "mute")
+    ask(settings_of(settings).device.state_dir, "unmute" if off else "mute")
 
 
 @app.command()
@@ -170,11 +171,7 @@ def settings_show(
     """Print all settings as they are, secrets hidden."""
     from edgeagent.cli.settings import as_toml
 
-    typer.echo(as_toml(_load(settings), with_docs=docs), nl=False)
-
-
-def _load(file: Path | None) -> AgentSettings:
-    return AgentSettings() if file is None else load(file)
+    typer.echo(as_toml(settings_of(settings), with_docs=docs), nl=False)
 
 
 def _finish(work: Coroutine[Any, Any, int]) -> None:

@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edgeagent.cli.workshop import Json, SettingsFile
+from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.errors import ModelError
 from edgeagent.hear import model_store
 from edgeagent.hear.model_store import MODELS, InstalledModel
 from edgeagent.hear.unpacking import Progress
 from edgeagent.hear.vosk_folder import check
 from edgeagent.logs import printable
-from edgeagent.settings import ActingSettings, AgentSettings, load
+from edgeagent.settings import ActingSettings
 
 ListUrl = Annotated[str | None, typer.Option("--list", metavar="URL", help="A list in place of Vosk's own.")]
 SHOWN_WORDS = 12
@@ -38,7 +38,7 @@ def fetch_model(
     """Download a published model, check it and install it; goes on where it was cut."""
     from edgeagent.hear import model_download, published_models  # noqa: PLC0415  # a subcommand loads what it needs
 
-    wanted = _settings(settings)
+    wanted = settings_of(settings)
     words = _command_words(wanted.acting)
     model = published_models.choose(published_models.model_list(list_url or published_models.LIST_URL), name)
     with _bars() as bar:
@@ -57,7 +57,7 @@ def import_model(
     json: Json = False,
 ) -> None:
     """Install a model that is on this device already."""
-    wanted = _settings(settings)
+    wanted = settings_of(settings)
     words = _command_words(wanted.acting)
     with _bars() as bar:
         models = wanted.device.state_dir / MODELS
@@ -74,7 +74,7 @@ def list_models(
     json: Json = False,
 ) -> None:
     """Show the models that are installed."""
-    models = _settings(settings).device.state_dir / MODELS
+    models = settings_of(settings).device.state_dir / MODELS
     shown: dict[str, list[dict[str, Any]]] = {"installed": [_row(models, name) for name in model_store.names(models)]}
     if available:
         from edgeagent.hear import published_models  # noqa: PLC0415  # a subcommand loads what it needs
@@ -108,15 +108,11 @@ def remove_model(
     json: Json = False,
 ) -> None:
     """Remove a model, and what was fetched of it."""
-    removed = model_store.remove(_settings(settings).device.state_dir / MODELS, name)
+    removed = model_store.remove(settings_of(settings).device.state_dir / MODELS, name)
     if json:
         _print_json({"removed": removed})
     else:
         typer.echo(f"{removed}: removed")
-
-
-def _settings(file: Path | None) -> AgentSettings:
-    return AgentSettings() if file is None else load(file)
 
 
 def _command_words(settings: ActingSettings) -> frozenset[str]:

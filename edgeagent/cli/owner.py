@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from edgeagent.cli.workshop import Json, SettingsFile
-from edgeagent.settings import AgentSettings, load
+from edgeagent.cli.options import Json, SettingsFile, settings_of
+from edgeagent.settings import load
 
 # A subcommand loads only what it needs, and its options are its parameters.
 # ruff: noqa: PLC0415, PLR0913
@@ -27,7 +27,7 @@ def listen(
     from edgeagent.cli.ending import finish
     from edgeagent.cli.listen import listen as listen_only
 
-    work = listen_only(_settings(settings), wav or [], is_fast=fast, is_monitored=monitor, is_json=json)
+    work = listen_only(settings_of(settings), wav or [], is_fast=fast, is_monitored=monitor, is_json=json)
     raise typer.Exit(finish(work))
 
 
@@ -50,7 +50,7 @@ def record(
         raise typer.BadParameter("give a NAME, or --list")
     if sum((said is not None, nothing, delete, list_)) > 1:
         raise typer.BadParameter("--said, --nothing, --delete and --list go one at a time")
-    wanted = _settings(settings)
+    wanted = settings_of(settings)
     if name is None:
         raise typer.Exit(recording.show_clips(wanted, is_json=json))
     if delete:
@@ -73,7 +73,7 @@ def clips(
     from edgeagent.cli.clips import show_changes
 
     before = None if against is None else load(against)
-    raise typer.Exit(show_changes(_settings(settings), before, is_json=json))
+    raise typer.Exit(show_changes(settings_of(settings), before, is_json=json))
 
 
 def pronounce(
@@ -94,12 +94,8 @@ def pronounce(
         raise typer.BadParameter("give a NAME, or --list")
     if sum((as_ is not None, like is not None, undo, list_)) > 1:
         raise typer.BadParameter("--as, --like, --undo and --list go one at a time")
-    wanted = _settings(settings)
+    wanted = settings_of(settings)
     if name is None:
         raise typer.Exit(pronouncing.show_own(wanted, is_json=json))
     correction = pronouncing.Correction(as_, like, undo)
     raise typer.Exit(pronouncing.pronounce(wanted, name, correction, says=say, is_json=json))
-
-
-def _settings(file: Path | None) -> AgentSettings:
-    return AgentSettings() if file is None else load(file)

@@ -1,23 +1,18 @@
 """The commands of the workshop: judge, time, teach and make models. What they need may be in an extra."""
 
-import json as json_
 import os
-import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from edgeagent.cli.options import Json, SettingsFile, settings_of
+from edgeagent.cli.shown import Silent, show
 from edgeagent.errors import SettingsError
-from edgeagent.logs import printable
-from edgeagent.settings import AgentSettings, UnderstandingSettings, load
+from edgeagent.settings import AgentSettings, UnderstandingSettings
 from edgeagent.understand.model.model import CommandModel
 
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Model = Annotated[Path | None, typer.Option("--model", help="Folder of a model; without it, the one that ships.")]
 Devices = Annotated[Path | None, typer.Option("--devices", help="YAML list of the devices that are spoken to.")]
 Recognizer = Annotated[
@@ -59,7 +54,7 @@ def evaluate_speech(
     if snr is not None and noise is None:
         raise typer.BadParameter("--snr goes with --noise: name a sound file of noise, or leave both out")
     order = Order(folder, commands, devices_file, noise, ratios, seed, plot)
-    raise typer.Exit(evaluate(_heard_by(recognizer, _settings(settings)), order, is_json=json))
+    raise typer.Exit(evaluate(_heard_by(recognizer, settings_of(settings)), order, is_json=json))
 
 
 @evaluate_app.command("false-actions")
@@ -85,9 +80,9 @@ def evaluate_false_actions(
     with Progress(console=console, disable=not console.is_terminal, transient=True) as progress:
         bar = progress.add_task("listening", total=None if hours is None else 3600 * hours)
         found = false_actions(
-            _heard_by(recognizer, _settings(settings)), playing, devices_file, lambda s: progress.advance(bar, s)
+            _heard_by(recognizer, settings_of(settings)), playing, devices_file, lambda s: progress.advance(bar, s)
         )
-    _show(found, is_json=json, tables=())
+    show(found, is_json=json, tables=())
 
 
 @evaluate_app.command("text")
@@ -109,7 +104,7 @@ def evaluate_text(
         from edgeagent.evaluate.figures import draw_text
 
         draw_text(answered, str(data), plot)
-    _show(figures, is_json=json, tables=("exits",))
+    show(figures, is_json=json, tables=("exits",))
 
 
 @evaluate_app.command("robustness")
@@ -125,9 +120,9 @@ def evaluate_robustness(
     from edgeagent.evaluate.robustness import robustness
 
     console = Console(stderr=True)
-    with console.status("judging") if console.is_terminal else _Silent() as status:
+    with console.status("judging") if console.is_terminal else Silent() as status:
         figures = robustness(_model(model), count=count, seed=seed, advance=status.update)
-    _show(figures, is_json=json, tables=("rows", "guarded", "hassil"))
+    show(figures, is_json=json, tables=("rows", "guarded", "hassil"))
 
 
 @evaluate_app.command("scope")
@@ -140,7 +135,7 @@ def evaluate_scope(
     """Tell which share of sentences would be obeyed, asked about, refused."""
     from edgeagent.evaluate.scope import scope
 
-    _show(scope(_model(model), file), is_json=json, tables=())
+    show(scope(_model(model), file), is_json=json, tables=())
 
 
 @evaluate_app.command("understanding")
@@ -153,24 +148,22 @@ def evaluate_understanding(
     """Judge sentences in a home and a plant: obeyed, asked about, refused, and what is done."""
     from edgeagent.evaluate.understanding import understanding
 
-    _show(understanding(_model(model), folder), is_json=json, tables=("rows", "intents"))
+    show(understanding(_model(model), folder), is_json=json, tables=("rows", "intents"))
 
 
 @evaluate_app.command("heard")
 def evaluate_heard(
-    folder: Annotated[Path, typer.Argument(help="Its commands.jsonl: text, place, expect, intent, slots.")],
-    model: Model = None,
-    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="Commands of the home.")] = 180,
+    files: Annotated[list[Path], typer.Argument(help="JSON lines: text, place, expect, intent, slots.")],
+    settings: SettingsFile = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="Sentences for the home, of each file.")] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 1,
     *,
     json: Json = False,
 ) -> None:
-    """Speak commands by flite, recognise them freely, and tell what the recognizer's mistakes cost."""
+    """Have flite speak sentences, hear them as the daemon does, and tell what is lost on the way."""
     from edgeagent.evaluate.heard import heard
-    from edgeagent.understanding import built_in_model
 
-    found = heard(built_in_model() if model is None else model, folder, count, seed)
-    _show(found, is_json=json, tables=())
+    show(heard(settings_of(settings), files, count, seed), is_json=json, tables=("rows",))
 
 
 @bench_app.command("text")
@@ -184,7 +177,7 @@ def bench_text(
     _need("home_assistant_intents")
     from edgeagent.evaluate.speed import speed
 
-    _show(speed(_model(model), count), is_json=json, tables=("rows",))
+    show(speed(_model(model), count), is_json=json, tables=("rows",))
 
 
 def train(
@@ -216,7 +209,7 @@ def train(
         wanted = wanted.model_copy(update={"learning": wanted.learning.model_copy(update={"epochs": epochs})})
     console = Console(stderr=True, highlight=False)
     measured = make(wanted, beside, folder, out or Path("models") / wanted.name, console.print)
-    _show(measured, is_json=json, tables=("exits",))
+    show(measured, is_json=json, tables=("exits",))
 
 
 def teach(
@@ -231,9 +224,9 @@ def teach(
         raise typer.BadParameter("give a FILE, or --undo")
     from edgeagent.cli.teach import take_lessons_back, teach_lessons
 
-    wanted = _settings(settings)
+    wanted = settings_of(settings)
     told = take_lessons_back(wanted) if file is None else teach_lessons(wanted, file)
-    _show(told, is_json=json, tables=("lessons",))
+    show(told, is_json=json, tables=("lessons",))
 
 
 def _model(folder: Path | None) -> CommandModel | None:
@@ -249,52 +242,6 @@ def _need(library: str) -> None:
     if find_spec(library) is None:
         extra = _EXTRAS[library]
         raise SettingsError(f"this needs {library}, which is not installed", remedy=f"pip install 'edgeagent[{extra}]'")
-
-
-class _Silent:
-    """Tells nothing: nobody is looking."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return
-
-    def update(self, status: str) -> None:
-        """Tell nothing."""
-
-
-def _show(figures: Mapping[str, Any], *, is_json: bool, tables: Sequence[str]) -> None:
-    if is_json:
-        sys.stdout.write(json_.dumps(figures) + "\n")
-        return
-    console = Console(highlight=False)
-    for name, value in figures.items():
-        if name not in tables and not isinstance(value, list):
-            console.print(f"{name.replace('_', ' ')}: {_said(value)}", markup=False)
-    for name in tables:
-        rows = figures.get(name) or []
-        table = Table(title=name, box=None, header_style="bold", pad_edge=False, title_justify="left")
-        for column in rows[0] if rows else ():
-            table.add_column(column.replace("_", " "), justify="left" if column == "perturbation" else "right")
-        for row in rows:
-            table.add_row(*(_said(value) for value in row.values()))
-        console.print(table)
-    for name in ("mistakes", "obeyed_sentences", "heard"):
-        for one in figures.get(name) or ():
-            console.print(printable(f"{name.split('_')[0]}: {_said(one)}"), markup=False)
-
-
-def _said(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
-    return str(value)
-
-
-def _settings(file: Path | None) -> AgentSettings:
-    return AgentSettings() if file is None else load(file)
 
 
 def _heard_by(recognizer: str | None, settings: AgentSettings) -> AgentSettings:

@@ -4,18 +4,16 @@ The voices are flite's slt and rms (US English, female and male) and awb (Scotti
 us: pink noise like an extractor's hum, and clatter.
 """
 
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
 from edgeagent.demo.scenes import SCENES, Scene
+from edgeagent.evaluate.flite import spoken
 from edgeagent.evaluate.noise import loudest_power
+from edgeagent.messages import SAMPLE_RATE_HZ
 
-RATE_HZ = 16_000
 LEAD_S, TAIL_S = 0.5, 1.2
 SEED = 20_261_121
 SOUNDS = Path(__file__).parent / "sounds"
@@ -26,19 +24,13 @@ def main() -> None:
     SOUNDS.mkdir(exist_ok=True)
     random = np.random.default_rng(SEED)
     for scene in SCENES:
-        soundfile.write(SOUNDS / f"{scene.name}.flac", _sound(scene, random), RATE_HZ, subtype="PCM_16")
+        soundfile.write(SOUNDS / f"{scene.name}.flac", _sound(scene, random), SAMPLE_RATE_HZ, subtype="PCM_16")
 
 
 def _sound(scene: Scene, random: np.random.Generator) -> np.ndarray:
-    with tempfile.TemporaryDirectory() as folder:
-        spoken = Path(folder) / "spoken.wav"
-        flite = shutil.which("flite") or "/usr/bin/flite"
-        subprocess.run([flite, "-voice", scene.voice, "-t", scene.said, "-o", str(spoken)], check=True)  # noqa: S603  # our own words
-        speech, rate_hz = soundfile.read(spoken, dtype="float64")
-    if rate_hz != RATE_HZ:
-        raise ValueError(f"{scene.voice} speaks at {rate_hz} Hz, expected {RATE_HZ}")
-    room = random.normal(0, 1e-4, round((LEAD_S + TAIL_S) * RATE_HZ) + len(speech))
-    start = round(LEAD_S * RATE_HZ)
+    speech = spoken(scene.said, scene.voice).astype(np.float64) / 32_768
+    room = random.normal(0, 1e-4, round((LEAD_S + TAIL_S) * SAMPLE_RATE_HZ) + len(speech))
+    start = round(LEAD_S * SAMPLE_RATE_HZ)
     room[start : start + len(speech)] += speech * (0.5 / np.abs(speech).max())
     if scene.noise_db is not None:
         noise = _kitchen(len(room), random)
@@ -51,8 +43,8 @@ def _kitchen(count: int, random: np.random.Generator) -> np.ndarray:
     spectrum = np.fft.rfft(random.normal(0, 1, count))
     pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 1)), count)
     pink /= pink.std()
-    for at in random.integers(0, count - RATE_HZ // 4, 4):
-        time_s = np.arange(RATE_HZ // 4) / RATE_HZ
+    for at in random.integers(0, count - SAMPLE_RATE_HZ // 4, 4):
+        time_s = np.arange(SAMPLE_RATE_HZ // 4) / SAMPLE_RATE_HZ
         knock = np.sin(2 * np.pi * random.uniform(900, 2500) * time_s) * np.exp(-30 * time_s)
         pink[at : at + len(knock)] += knock
     return pink

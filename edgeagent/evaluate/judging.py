@@ -39,14 +39,16 @@ class Outcome:
 class Judge:
     """A house with what understands in it."""
 
-    def __init__(self, place: Place, model: CommandModel | None) -> None:
-        """Furnish the place that ships for evaluation."""
+    def __init__(self, place: Place, model: CommandModel | None, unsure_below: float = 0.0) -> None:
+        """Furnish the place that ships for evaluation. What is heard less surely is refused."""
         with as_file(files("edgeagent.evaluate") / "places" / f"{place}.yaml") as path:
             self.home: Household = household(path)
         self.place = place
         self.commands = commands.built_in(("home", "plant"))
         kinds = {device.kind for device in self.home.all_devices()}
-        self.interpreter: Interpreter = interpreter_of(self.commands, self.home.lists, kinds, model, unsure_below=0.0)
+        self.interpreter: Interpreter = interpreter_of(
+            self.commands, self.home.lists, kinds, model, unsure_below=unsure_below
+        )
 
     def __call__(self, text: str) -> Outcome:
         """Return what becomes of a typed sentence."""

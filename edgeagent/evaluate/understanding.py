@@ -31,9 +31,9 @@ def understanding(model: CommandModel | None, folder: Path) -> dict[str, Any]:
     for file in files:
         counts: dict[tuple[str, str], Counter[str]] = {}
         for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
-            row = _row(line, f"{file}:{number}")
+            row = row_of(line, f"{file}:{number}")
             outcome = judges[row["place"]](row["text"])
-            verdict = _verdict(judges[row["place"]], row, outcome)
+            verdict = verdict_of(judges[row["place"]], row, outcome)
             counts.setdefault((row["place"], row["expect"]), Counter())[verdict] += 1
             if row["expect"] != "refuse":
                 by_intent.setdefault(row["intent"], Counter())[verdict] += 1
@@ -53,7 +53,8 @@ def understanding(model: CommandModel | None, folder: Path) -> dict[str, Any]:
     return {**figures, "mistakes": mistakes}
 
 
-def _verdict(judge: Judge, row: Mapping[str, Any], outcome: Outcome) -> str:
+def verdict_of(judge: Judge, row: Mapping[str, Any], outcome: Outcome) -> str:
+    """Return which of the verdicts an outcome deserves."""
     if row["expect"] == "refuse":
         return {"obeyed": "wrong", "asked": "asked-wrong", "refused": "right"}[outcome.kind]
     expected = judge.expected(row["intent"], row["slots"])
@@ -72,7 +73,8 @@ def _verdict(judge: Judge, row: Mapping[str, Any], outcome: Outcome) -> str:
             return "right" if is_same else "wrong"
 
 
-def _row(line: str, where: str) -> dict[str, Any]:
+def row_of(line: str, where: str) -> dict[str, Any]:
+    """Return a row of a file. Raise SettingsError naming the place, `where`, if it is wrong."""
     try:
         row = json.loads(line)
     except ValueError as error:

@@ -1,0 +1,16 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgeagent.settings import AgentSettings, load
+
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def settings_of(file: Path | None) -> AgentSettings:
+    """Return the settings of the file that was named, or the defaults. Raise SettingsError if it is wrong."""
+    return AgentSettings() if file is None else load(file)
