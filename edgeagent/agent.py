@@ -22,6 +22,7 @@ from edgeagent.answer.voice import Voice
 from edgeagent.bell import BELL, Wish, answer_rings
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
+from edgeagent.duties import doing
 from edgeagent.errors import BusError, EdgeAgentError, ModelError, SettingsError
 from edgeagent.grammar import commands
 from edgeagent.hear.waking import Bell
@@ -151,13 +152,14 @@ class Agent:
             log.info("grammar compiled", extra={"devices": len(self.devices.all_devices())})
 
     async def keep_free_speech(self, listening: Listening) -> None:
-        """Keep what is recognized beyond the grammar on the present names, for ever."""
+        """Keep what is recognized beyond the grammar on the present names and pronunciations, for ever."""
         learned = None
         while True:
-            if self.interpreter is not learned and listening.wants_free_speech:
-                learned = self.interpreter
+            present = (self.interpreter, listening.pronounced)
+            if present != learned and listening.wants_free_speech:
+                learned = present
                 try:
-                    model = await free_speech.made_beside(wordings_of(learned))
+                    model = await free_speech.made_beside(wordings_of(self.interpreter))
                     if model is not None:
                         await asyncio.to_thread(listening.use_free_speech, model)
                 except (ModelError, OSError) as error:  # the grammar goes on alone
@@ -317,7 +319,7 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
         link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
     else:
         link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
-    async with link as bus, asyncio.TaskGroup() as tasks:
+    async with link as bus:
         agent = Agent(settings, bus, parts, reports)
         duties = {
             "observe": agent.observe(),
@@ -328,14 +330,12 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
             "timers": agent.run_timers(),
             "watch lessons": agent.watch_lessons(),
         }
-        started = [tasks.create_task(duty, name=name) for name, duty in duties.items()]
-        try:
-            yield agent
-        finally:
-            for task in started:
-                task.cancel()
-            if reports is not None:
-                await bus.publish(reports.state(online=False, reason="stopped"))
+        async with doing(duties):
+            try:
+                yield agent
+            finally:
+                if reports is not None:
+                    await bus.publish(reports.state(online=False, reason="stopped"))
 
 
 async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
@@ -352,18 +352,15 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
             asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
             agent.settle(),
         )
-        duties = (
-            asyncio.create_task(health.feed_watchdog(lambda: listening.heard_at), name="watchdog"),
-            asyncio.create_task(agent.keep_free_speech(listening), name="free speech"),
-            asyncio.create_task(answer_rings(settings.device.state_dir, agent.rung), name="bell"),
-        )
-        try:
+        duties = {
+            "watchdog": health.feed_watchdog(lambda: listening.heard_at),
+            "free speech": agent.keep_free_speech(listening),
+            "bell": answer_rings(settings.device.state_dir, agent.rung),
+        }
+        async with doing(duties):
             health.notify("READY=1")
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
             await agent.hear(listening, listening_source)
-        finally:
-            for duty in duties:
-                duty.cancel()
 
 
 @asynccontextmanager

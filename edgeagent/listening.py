@@ -1,24 +1,28 @@
 """The listening side, which lives as long as the agent: a recognizer, kept on the grammar that is current."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from edgeagent.errors import ModelError
+from edgeagent.errors import EdgeAgentError, ModelError
+from edgeagent.hear.own_pronunciations import PRONUNCIATIONS, version_of
 from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.hear.waking import SILENCE, Bell, Gate, WakeDetector
 from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.recognizers import learn_free_speech, recognizer_of, use_free_speech, wants_free_speech
+from edgeagent.recognizers import learn_free_speech, pronounce_anew, recognizer_of, use_free_speech, wants_free_speech
 from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
+
+log = logging.getLogger(__name__)
 
 
 class Listening:
     """Hears frames with the interpreter that `current` gives at the start of each utterance.
 
     While `deaf` is set, sound counts as silence: we do not obey our own voice. `heard_at` is when a frame was last
-    asked for, on the monotonic clock.
+    asked for, on the monotonic clock; `pronounced` changes with the owner's pronunciations, between utterances.
     """
 
     def __init__(
@@ -34,7 +38,10 @@ class Listening:
         self._wake_words = wake_words(settings.waking)
         self.deaf = deaf or threading.Event()
         self.heard_at = time.monotonic()
+        self._all_settings = settings
         self._settings = settings.hearing
+        self._corrections = settings.device.state_dir / PRONUNCIATIONS
+        self.pronounced = version_of(self._corrections)
         self._current = current
         self._interpreter = current()
         self._recognizer = recognizer_of(settings, self._interpreter.automaton.flat())
@@ -79,11 +86,22 @@ class Listening:
             yield SILENCE if self.deaf.is_set() else frame
 
     def _prepared(self) -> Interpreter:
+        self._correct_pronunciations()
         latest = self._current()
         if latest is not self._interpreter:
             self._recognizer.use(latest.automaton.flat())
             self._interpreter = latest
         return latest
+
+    def _correct_pronunciations(self) -> None:
+        version = version_of(self._corrections)
+        if version == self.pronounced:
+            return
+        self.pronounced = version
+        try:
+            pronounce_anew(self._recognizer, self._all_settings)
+        except EdgeAgentError as error:  # words go on being expected as before
+            log.error("pronunciations are not used", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
 
 
 def wake_words(settings: WakingSettings) -> WakeDetector | None:

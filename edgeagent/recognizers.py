@@ -30,8 +30,20 @@ def recognizer_of(settings: AgentSettings, sentences: Acyclic) -> Recognizer:
         if not folder.is_dir():
             folder = find(settings.device.state_dir / MODELS, hearing.model).folder
         return VoskRecognizer(folder, sentences)
-    pronounce = Pronunciations(owners=own_pronunciations.load(settings.device.state_dir / PRONUNCIATIONS))
-    return PocketsphinxRecognizer(sentences, pronounce, hearing.effort)
+    return PocketsphinxRecognizer(sentences, _pronunciations(settings), hearing.effort)
+
+
+def pronounce_anew(recognizer: Recognizer, settings: AgentSettings) -> None:
+    """Have a recognizer that is told how words are said learn what the owner has corrected since.
+
+    Raise EdgeAgentError, with everything as before, if the owner's file is wrong.
+    """
+    if isinstance(recognizer, PocketsphinxRecognizer):
+        recognizer.pronounce_by(_pronunciations(settings))
+
+
+def _pronunciations(settings: AgentSettings) -> Pronunciations:
+    return Pronunciations(owners=own_pronunciations.load(settings.device.state_dir / PRONUNCIATIONS))
 
 
 def wordings_of(interpreter: Interpreter) -> Wordings | None:

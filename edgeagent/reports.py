@@ -27,7 +27,7 @@ class Reports:
 
     def greetings(self) -> tuple[Message, ...]:
         """Return what is said first on every connection."""
-        birth = topics.Birth(self._boot, __version__, ("listen", "say"))
+        birth = topics.Birth(self._boot, __version__, sorted(topics.ORDERS))
         return topics.birth(self.address, birth), self.state(online=True)
 
     def state(self, *, online: bool, reason: str = "", muted: bool | None = None) -> Message:

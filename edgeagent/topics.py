@@ -99,7 +99,7 @@ class Mute(BaseModel):
 
 
 Order = Say | Listen | Mute
-_ORDERS: Mapping[str, type[Order]] = {"say": Say, "listen": Listen, "mute": Mute}
+ORDERS: Mapping[str, type[Order]] = {"say": Say, "listen": Listen, "mute": Mute}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def order(address: Address, topic: str, payload: bytes, *, retained: bool, now_s
     start = address.orders.removesuffix("+")
     if not topic.startswith(start):
         return Refusal("not-for-us", topic[:200])
-    kind = _ORDERS.get(topic.removeprefix(start))
+    kind = ORDERS.get(topic.removeprefix(start))
     if kind is None:
         return Refusal("unknown", topic.removeprefix(start)[:64])
     if retained:

@@ -11,13 +11,13 @@ MODULES = {
     for path in ROOT.rglob("*.py")
 }
 STAGES = ("hear", "understand", "act", "answer")
-FOUNDATION = {"grammar", "settings", "messages", "errors", "files", "topics", "bus", "threads"}
+FOUNDATION = {"grammar", "settings", "messages", "errors", "files", "topics", "bus", "threads", "duties"}
 OFFLINE = ("evaluate", "demo", "simulate", "train")
 SEAMS = {
     "paho": {"edgeagent.bus"},
     "amqtt": {"edgeagent.broker"},
     "sounddevice": {"edgeagent.hear.microphone"},
-    "pocketsphinx": {"edgeagent.hear.pocketsphinx", "edgeagent.evaluate.heard"},
+    "pocketsphinx": {"edgeagent.hear.pocketsphinx"},
     "vosk": {"edgeagent.hear.vosk"},
     "pymicro_wakeword": {"edgeagent.hear.microwakeword"},
     "soundfile": {"edgeagent.hear.files", "edgeagent.hear.clip_files", "edgeagent.demo.make_sounds"},
@@ -45,6 +45,8 @@ SEAMS = {
         "edgeagent.cli.model",
         "edgeagent.cli.owner",
         "edgeagent.cli.workshop",
+        "edgeagent.cli.options",
+        "edgeagent.evaluate.learn_sureness",
         "edgeagent.hear.learn_pronunciation",
     },
     "tomllib": {"edgeagent.settings"},

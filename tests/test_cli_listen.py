@@ -344,7 +344,7 @@ def test_a_name_is_pronounced_and_corrected(tmp_path: Path) -> None:
     assert "two      T UW" in shown
     shown = told(said(settings, "pronounce", "Zorblax", "--like", "so black"))
     assert "S OW B L AE K  yours" in shown
-    assert "from the next start of the daemon on" in shown
+    assert "from the next sentence on" in shown
     (found,) = rows(said(settings, "pronounce", "zorblax", "--as", "z ao1 r", "--json"))
     assert found == {"zorblax": [{"phones": "Z AO R", "from": "yours"}, {"phones": "S OW B L AE K", "from": "yours"}]}
     assert rows(said(settings, "pronounce", "--list", "--json")) == [found]

@@ -1,5 +1,7 @@
 """The whole listening side on real sound: not itself, not two people at once; where it waits for a ring, who rings."""
 
+import json
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ from synthesised import Sound, say, silence, spoken
 from edgeagent.evaluate.household import names_of
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
+from edgeagent.hear import own_pronunciations
+from edgeagent.hear.own_pronunciations import PRONUNCIATIONS, phones_of
 from edgeagent.hear.waking import Bell
 from edgeagent.listening import Listening
 from edgeagent.messages import FRAME_BYTES, Command, Frame, Step, Woken
@@ -101,3 +105,34 @@ def test_a_microphone_with_a_fault_is_heard_all_the_same(tmp_path: Path, interpr
     }[fault]
     sound = np.rint(np.clip(faulty, -32_768, 32_767)).astype(np.int16)
     assert ordered(Listening(settings(tmp_path), lambda: interpreter), sound) == ["turn_on"]
+
+
+def test_what_the_owner_corrects_is_heard_from_the_next_utterance_on(tmp_path: Path) -> None:
+    named = [{"name": "xylia", "kind": "light"}]
+    (tmp_path / "devices.yaml").write_text(json.dumps(named))
+    automaton = compile_commands(commands.built_in(["home"]).with_names(names_of(tmp_path / "devices.yaml")))
+    interpreter = Interpreter(automaton, unsure_below=HearingSettings().unsure_below)
+    listening = Listening(settings(tmp_path), lambda: interpreter)
+
+    def names() -> list[object]:
+        all_heard = listening.hear(frames(spoken("turn on the bathtub")), lambda _: None)
+        orders = (one.interpretation for one in all_heard if isinstance(one.interpretation, Command))
+        return [slot.value for order in orders for slot in order.slots if slot.name == "name"]
+
+    before = listening.pronounced
+    assert names() == []
+    own_pronunciations.add(tmp_path / PRONUNCIATIONS, "xylia", phones_of("B AE TH T AH B"))
+    assert names() == ["xylia"]
+    assert listening.pronounced != before
+    own_pronunciations.remove(tmp_path / PRONUNCIATIONS, "xylia")
+    assert names() == []
+
+
+def test_a_damaged_file_of_pronunciations_changes_nothing(
+    tmp_path: Path, interpreter: Interpreter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    listening = Listening(settings(tmp_path), lambda: interpreter)
+    (tmp_path / PRONUNCIATIONS).write_text("lights L AI TS\n")
+    assert ordered(listening, spoken(ORDER)) == ["turn_on"]
+    assert "pronunciations.txt:1: there is no phone 'AI'" in caplog.records[0].__dict__["problem"]

@@ -20,7 +20,7 @@ from edgeagent.settings import AgentSettings
 SPOKEN_WITHIN_S = 20.0
 _VOICE = "en-us"
 """The dictionary is American, and so must be who reads its phones."""
-_NEXT_START = "It is heard like this from the next start of the daemon on."
+_FROM_NOW_ON = "A daemon that runs hears it like this from the next sentence on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def pronounce(settings: AgentSettings, name: str, correction: Correction, *, say
     if is_json:
         sys.stdout.write(json.dumps({word: [_row(way) for way in ways] for word, ways in shown.items()}) + "\n")
     else:
-        _print(shown, _NEXT_START if correction.is_any else "", _unused(settings))
+        _print(shown, _FROM_NOW_ON if correction.is_any else "", _unused(settings))
     if says:
         _say(shown)
     return 0

@@ -47,6 +47,14 @@ class Way:
     origin: Origin
 
 
+def version_of(path: Path) -> int:
+    """Return what changes when a pronunciation is added or taken back."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
 def load(path: Path) -> dict[str, tuple[Phones, ...]]:
     """Return the owner's ways by word; none without a file. Raise SettingsError naming the line that is wrong."""
     try:

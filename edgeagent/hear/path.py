@@ -8,7 +8,7 @@ from edgeagent.grammar.acyclic import Acyclic
 from edgeagent.hear.endpointing import Utterance
 from edgeagent.hear.level import level_db
 from edgeagent.hear.phone_loop import PhoneLoop
-from edgeagent.hear.sureness import room_and_voice_db, sureness
+from edgeagent.hear.sureness import Sure, room_and_voice_db, sureness
 from edgeagent.messages import FRAME_S, Frame, Transcript, Word
 
 DECODER_FRAME_S = 0.01
@@ -31,8 +31,9 @@ class Heard:
 class UtteranceSound:
     """The sound of one utterance: its frames, how loud they are, and how well any phones fit them."""
 
-    def __init__(self, mean: str, loop: PhoneLoop | None) -> None:
-        """Begin an utterance; `mean` is the channel's, as the decoders take it."""
+    def __init__(self, mean: str, loop: PhoneLoop | None, sure: Sure = sureness) -> None:
+        """Begin an utterance; `mean` is the channel's, as the decoders take it, and `sure` judges the words."""
+        self._sure = sure
         self.mean = mean
         self.frames: list[Frame] = []
         self._levels_db: list[float] = []
@@ -75,11 +76,11 @@ class UtteranceSound:
                 one.text,
                 one.start * DECODER_FRAME_S,
                 one.end * DECODER_FRAME_S,
-                sureness(self._fit((one,)), above_db, frames),
+                self._sure(self._fit((one,)), above_db, frames),
             )
             for one in path
         )
-        sure = sureness(self._fit(path), above_db, frames) if is_sentence else 0.0
+        sure = self._sure(self._fit(path), above_db, frames) if is_sentence else 0.0
         return Transcript(
             utterance.id,
             words,

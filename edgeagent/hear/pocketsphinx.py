@@ -24,6 +24,7 @@ from edgeagent.hear.endpointing import IsSpeech, Utterance
 from edgeagent.hear.ngram import words_of
 from edgeagent.hear.path import Heard, UtteranceSound, otherwise, spoken_part
 from edgeagent.hear.phone_loop import PhoneLoop, log_score
+from edgeagent.hear.sureness import Sure, sureness
 from edgeagent.messages import FRAME_S, SAMPLE_RATE_HZ, Frame, Transcript
 
 Pronounce = Callable[[str], Sequence[Sequence[str]]]
@@ -58,38 +59,61 @@ def speech_detector(mode: int) -> IsSpeech:
 class PocketsphinxRecognizer:
     """The embedded recognizer: its acoustic model and dictionary come with the package."""
 
-    def __init__(self, sentences: Acyclic, pronounce: Pronounce, effort: Effort = "accurate") -> None:
-        """Load the model and the sentences. Raise ModelError if a word cannot be pronounced.
+    def __init__(
+        self, sentences: Acyclic, pronounce: Pronounce, effort: Effort = "accurate", sure: Sure = sureness
+    ) -> None:
+        """Load the model and the sentences; `sure` judges what is heard. Raise ModelError if a word is unspeakable.
 
         The decoder learns only the words of the grammar: its whole dictionary would cost 22 MB and 0.16 s.
         """
-        self._pronounce = pronounce
-        self._decoder = pocketsphinx.Decoder(**_ALWAYS, **_SEARCH[effort])
+        self._sure = sure
+        self._effort: Effort = effort
         self._loop = _phone_loop() if effort == "accurate" else None
+        self._decoder: Any = None
         self._free: Any = None
         self._heard: UtteranceSound | None = None
+        self._pronounce = pronounce
         self.use(sentences)
 
+    def pronounce_by(self, pronounce: Pronounce) -> None:
+        """Expect the sentences' words to be said like this, from the next utterance on.
+
+        Raise ModelError, with everything as before, if a word cannot be pronounced.
+        """
+        before, self._pronounce = self._pronounce, pronounce
+        try:
+            self.use(self._sentences)
+        except ModelError:
+            self._pronounce = before
+            raise
+
     def use(self, sentences: Acyclic) -> None:
-        """Expect these sentences from the next utterance on."""
-        self._learn(self._decoder, {word for arcs in sentences.arcs for word in arcs})
+        """Expect these sentences from the next utterance on. Raise ModelError if a word cannot be pronounced.
+
+        The decoder is a new one, and the old one ends first: it could neither forget a word nor give memory back.
+        """
+        ways = self._ways({word for arcs in sentences.arcs for word in arcs})
         self._sentences = sentences
+        self._decoder = None
         end = len(sentences.arcs)
         arcs = [
             (state, after, 1.0, word) for state, leaving in enumerate(sentences.arcs) for word, after in leaving.items()
         ]
         ends = [(state, end, 1.0) for state in sentences.final]
         try:
-            self._decoder.add_fsg("commands", self._decoder.create_fsg("commands", 0, end, arcs + ends))
-            self._decoder.activate_search("commands")
+            decoder = pocketsphinx.Decoder(**_ALWAYS, **_SEARCH[self._effort])
+            _learn(decoder, ways)
+            decoder.add_fsg("commands", decoder.create_fsg("commands", 0, end, arcs + ends))
+            decoder.activate_search("commands")
         except (RuntimeError, ValueError) as error:
             raise ModelError(f"pocketsphinx does not take the grammar: {error}") from error
+        self._decoder = decoder
 
     def use_free_speech(self, model: Path) -> None:
         """Have `freely` recognize by this language model (ARPA). Raise ModelError if it cannot be read."""
         decoder = pocketsphinx.Decoder(**_ALWAYS, **_FREE)
         try:
-            self._learn(decoder, filter(self._pronounce, words_of(model.read_text("utf-8"))))
+            _learn(decoder, self._ways(filter(self._pronounce, words_of(model.read_text("utf-8")))))
             decoder.add_lm("free", pocketsphinx.NGramModel(decoder.config, decoder.logmath, str(model)))
             decoder.activate_search("free")
         except (RuntimeError, ValueError, OSError) as error:
@@ -104,7 +128,7 @@ class PocketsphinxRecognizer:
             yield Transcript(utterance.id, (), 0.0, utterance.began_s, 0.0, utterance.ended_by or "silence")
             return
         decoder = self._decoder
-        sound = UtteranceSound(_mean_of(decoder, opening), self._loop)
+        sound = UtteranceSound(_mean_of(decoder, opening), self._loop, self._sure)
         decoder.start_utt()
         path: tuple[Heard, ...] = ()
         try:
@@ -143,17 +167,19 @@ class PocketsphinxRecognizer:
         others = (tuple(one.hypstr.split()) for one in paths if one is not None)  # None where it has no words
         return (best, *(otherwise(best, words) for words in _different(best, others)))
 
-    def _learn(self, decoder: Any, words: Iterable[str]) -> None:
-        for word in sorted(words):
-            if decoder.lookup_word(word) is not None:
-                continue
-            ways = self._pronounce(word)
-            if not ways:
-                remedy = "Spell it with letters of the English alphabet."
-                raise ModelError(f"{word!r} cannot be pronounced", remedy=remedy)
-            for number, phones in enumerate(ways, start=1):
-                name = word if number == 1 else f"{word}({number})"
-                decoder.add_word(name, " ".join(phones), update=False)
+    def _ways(self, words: Iterable[str]) -> dict[str, Sequence[Sequence[str]]]:
+        ways = {word: self._pronounce(word) for word in sorted(words)}
+        silent = next((word for word, found in ways.items() if not found), None)
+        if silent is not None:
+            remedy = "Spell it with letters of the English alphabet."
+            raise ModelError(f"{silent!r} cannot be pronounced", remedy=remedy)
+        return ways
+
+
+def _learn(decoder: Any, ways: Mapping[str, Sequence[Sequence[str]]]) -> None:
+    for word, found in ways.items():
+        for number, phones in enumerate(found, start=1):
+            decoder.add_word(word if number == 1 else f"{word}({number})", " ".join(phones), update=False)
 
 
 def _phone_loop() -> PhoneLoop:

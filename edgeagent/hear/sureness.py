@@ -12,9 +12,12 @@ noise worsens as much as a wrong sentence does.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+
+Sure = Callable[[float, float, int], float]
+"""The signature of `sureness`."""
 
 FIT_WEIGHT = 0.268
 LEVEL_WEIGHT = 0.0434

@@ -16,7 +16,7 @@ from edgeagent.evaluate.perturb import doubled, filler, lost, perturbations, pol
 from edgeagent.evaluate.scope import scope
 from edgeagent.evaluate.scores import auroc, calibration_error, slot_scores
 from edgeagent.evaluate.text import evaluate_text
-from edgeagent.evaluate.understanding import understanding
+from edgeagent.evaluate.understanding import VERDICTS, understanding
 from edgeagent.understand.model.decode import Span
 from edgeagent.understanding import built_in_model
 
@@ -182,12 +182,16 @@ def test_speed_is_told_beside_hassil() -> None:
     assert {row["sentences"] for row in rows} == {"grammar", "filler", "paraphrased", "no command"}
 
 
-def test_what_a_recognizer_costs_is_told() -> None:
+def test_sentences_are_heard_as_the_daemon_hears_them() -> None:
     if shutil.which("flite") is None:
         pytest.skip("flite is not installed: sudo apt-get install flite")
-    found = figures("evaluate", "heard", DATA / "natural", "-n", "4")
-    assert found["n"] == 4
-    for name in ("word_error_rate", "right_of_true_text", "right_of_heard_text", "wrong_of_heard_text"):
-        value = found[name]
-        assert isinstance(value, float)
-        assert 0 <= value <= 1
+    both = (DATA / "natural" / "commands.jsonl", DATA / "natural" / "not_commands.jsonl")
+    found = figures("evaluate", "heard", *both, "-n", "3")
+    rows = found["rows"]
+    assert isinstance(rows, list)
+    told = {(row["file"], row["expect"], row["as"]): row for row in rows}
+    assert ("commands", "act", "heard") in told
+    assert told["not_commands", "refuse", "heard"]["n"] == 3
+    for row in rows:
+        assert sum(row[name] for name in VERDICTS) == row["n"]
+    assert isinstance(found["word_error_rate"], float)
