@@ -289,11 +289,18 @@ class Agent:
     def _compile(self) -> Interpreter:
         everything = commands.merge([commands.built_in(self.settings.acting.commands), *self._own])
         kinds = {device.kind for device in self.devices.all_devices()}
-        lists = lists_of(self.devices.names())
-        unsure_below = self.settings.hearing.unsure_below
+        names = self.devices.names()
         self._taught_version = version_of(self._taught_folder)
         taught = load_taught(self._taught_folder)
-        return interpreter_of(everything, lists, kinds, self._model, unsure_below=unsure_below, taught=taught)
+        return interpreter_of(
+            everything,
+            lists_of(names),
+            kinds,
+            self._model,
+            unsure_below=self.settings.hearing.unsure_below,
+            taught=taught,
+            unique_names=names.unique,
+        )
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)

@@ -14,11 +14,10 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Order
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.perform import Link, perform
-from edgeagent.act.plan import Plan, Planned, TimerOrder, plan, stakes_of
+from edgeagent.act.plan import Plan, Planned, TimerOrder, plan
 from edgeagent.act.timers import Timers
 from edgeagent.answer.sentences import of_outcomes, of_question, of_rejection
 from edgeagent.answer.voice import Voice
-from edgeagent.grammar.automaton import Automaton
 from edgeagent.hear.before import Before
 from edgeagent.hear.endpointing import IsSpeech, Utterance, utterances
 from edgeagent.hear.recognizer import Recognizer
@@ -36,12 +35,9 @@ from edgeagent.messages import (
     Report,
     Transcript,
 )
+from edgeagent.patience import pause_after
 from edgeagent.settings import ActingSettings, HearingSettings
 from edgeagent.understand.interpret import Interpreter
-
-POLITE = frozenset({"please"})
-"""Words that may follow a whole sentence without changing it: they are not waited for."""
-
 
 _MAYBE_SAID_FREELY = frozenset({"no-words", "not-a-command", "not-speech-we-know"})
 
@@ -90,7 +86,7 @@ def perceive(
             if transcript.text != said:
                 said = transcript.text
                 report(transcript)
-            _be_patient(utterance, transcript, interpreter.automaton, settings)
+            _be_patient(utterance, transcript, interpreter, settings)
 
 
 def _understood(
@@ -163,31 +159,16 @@ def _refused(transcript: Transcript, objection: str) -> Rejection:
     return Rejection(transcript.utterance, "not-speech-we-know", transcript.text, objection)
 
 
-def _be_patient(utterance: Utterance, partial: Transcript, automaton: Automaton, settings: HearingSettings) -> None:
+def _be_patient(utterance: Utterance, partial: Transcript, interpreter: Interpreter, settings: HearingSettings) -> None:
     """Set how long a pause the words so far are worth, and end the utterance where the pause has been that long.
 
     The recognizer's own silence after the last word counts as much as the detector's: in noise it is the better one.
     """
-    words = [word.text for word in partial.words]
-    state = automaton.walk(words) if words else None
-    if state is None or not automaton.is_final(state):
-        utterance.patience_s, utterance.pause_means = settings.unfinished_s, "silence"
-        return
-    is_complete = automaton.follow(state) <= POLITE
-    utterance.patience_s = settings.complete_s if is_complete else _worth_waiting_s(words, automaton, settings)
-    utterance.pause_means = "complete" if is_complete else "silence"
-    if partial.heard_s - partial.words[-1].end_s >= utterance.patience_s:
-        utterance.end(utterance.pause_means)
-
-
-def _worth_waiting_s(words: Sequence[str], automaton: Automaton, settings: HearingSettings) -> float:
-    """Return how long a pause must be after a sentence that could go on: by what is lost if it does."""
-    waits_s = {
-        "nothing": settings.question_could_go_on_s,
-        "something": settings.could_go_on_s,
-        "much": settings.guarded_could_go_on_s,
-    }
-    return max((waits_s[stakes_of(parse.intent)] for parse in automaton.parse(words)), default=settings.could_go_on_s)
+    pause = pause_after([word.text for word in partial.words], interpreter, settings)
+    utterance.patience_s, utterance.pause_means = pause.lasts_s, pause.means
+    is_sentence = pause.lasts_s < settings.unfinished_s
+    if is_sentence and partial.heard_s - partial.words[-1].end_s >= pause.lasts_s:
+        utterance.end(pause.means)
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,18 +84,24 @@ def interpreter_of(
     *,
     unsure_below: float,
     taught: Taught = NOTHING,
+    unique_names: Collection[str] = (),
 ) -> Interpreter:
-    """Return what understands the commands, and what was taught, in a house with these names and kinds of devices."""
+    """Return what understands the commands, and what was taught, in a house with these names and kinds of devices.
+
+    `unique_names` are those of which each belongs to one device.
+    """
     everything = merge([only_kinds(commands.with_names(lists), kinds), taught.commands])
     automaton = compile_commands(everything)
     if model is None:
-        return Interpreter(automaton, unsure_below=unsure_below, taught=taught)
+        return Interpreter(automaton, unsure_below=unsure_below, taught=taught, unique_names=unique_names)
     gazetteer = Gazetteer(lists)
     head = learn_head(sentences_of(taught), model, gazetteer) if taught.lessons else None
     values = Values(model.manifest.values, model.manifest.ranges, lists)
     names = {place: tuple(said for said, _ in entries) for place, entries in lists.items()}
     tolerance = Tolerance(model, gazetteer, values, model.possible_labels(automaton.intents), head, names)
-    return Interpreter(automaton, unsure_below=unsure_below, tolerance=tolerance, taught=taught)
+    return Interpreter(
+        automaton, unsure_below=unsure_below, tolerance=tolerance, taught=taught, unique_names=unique_names
+    )
 
 
 def sentences_of(taught: Taught) -> list[list[Phrase]]:

@@ -61,6 +61,11 @@ class Names:
     areas: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def unique(self) -> frozenset[str]:
+        """Return the names of which each belongs to one device."""
+        return frozenset(name for name, owners in self.devices.items() if len(owners) == 1)
+
 
 def words_of(text: str) -> str:
     """Return a name as words of speech, or nothing: "Küche_Lampe2 💡" is "küche lampe 2"."""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edgeagent.errors import EdgeAgentError
 from edgeagent.evaluate.cases import load_cases
-from edgeagent.evaluate.household import names_of
+from edgeagent.evaluate.household import Household, household
 from edgeagent.evaluate.noise import load_noise
 from edgeagent.evaluate.speech import Listener, Result, judge
 from edgeagent.evaluate.summary import summary
@@ -64,12 +64,13 @@ def evaluate(settings: AgentSettings, order: Order, *, is_json: bool) -> int:
 
 def _listener(settings: AgentSettings, order: Order) -> Listener:
     chosen = commands.load(order.commands) if order.commands else commands.built_in(settings.acting.commands)
+    home = household(order.devices) if order.devices else Household([])
     if order.devices or not order.commands:
-        chosen = chosen.with_names(names_of(order.devices))
+        chosen = chosen.with_names(home.lists)
     automaton = compile_commands(chosen)
     return Listener(
         recognizer_of(settings, automaton.flat()),
-        Interpreter(automaton, unsure_below=settings.hearing.unsure_below),
+        Interpreter(automaton, unsure_below=settings.hearing.unsure_below, unique_names=home.collected.unique),
         lambda: speech_detector(settings.hearing.vad_mode),
         settings.hearing,
     )

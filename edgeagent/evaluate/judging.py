@@ -47,7 +47,12 @@ class Judge:
         self.commands = commands.built_in(("home", "plant"))
         kinds = {device.kind for device in self.home.all_devices()}
         self.interpreter: Interpreter = interpreter_of(
-            self.commands, self.home.lists, kinds, model, unsure_below=unsure_below
+            self.commands,
+            self.home.lists,
+            kinds,
+            model,
+            unsure_below=unsure_below,
+            unique_names=self.home.collected.unique,
         )
 
     def __call__(self, text: str) -> Outcome:

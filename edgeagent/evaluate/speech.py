@@ -126,6 +126,7 @@ class _Timed:
     def __init__(self, interpreter: Interpreter) -> None:
         self._interpreter = interpreter
         self.automaton = interpreter.automaton
+        self.unique_names = interpreter.unique_names
         self.took_s = 0.0
 
     def prepared(self) -> Interpreter:

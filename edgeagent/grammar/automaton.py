@@ -34,6 +34,11 @@ class Parse:
         return self.intent, frozenset((slot.name, slot.value) for slot in self.slots)
 
     @property
+    def fixed(self) -> frozenset[tuple[str, object]]:
+        """Return what the template says by itself, whatever the words."""
+        return frozenset((slot.name, slot.value) for slot in self.slots if not slot.text)
+
+    @property
     def has_name(self) -> bool:
         """Tell whether it names a device."""
         return any(slot.name == "name" for slot in self.slots)
@@ -42,6 +47,14 @@ class Parse:
     def explains(self) -> int:
         """Return how many words its slots account for."""
         return sum(len(slot.text.split()) for slot in self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a sentence can still become: the intents it can end in, with what their templates fix, and slots to come."""
+
+    meanings: frozenset[tuple[str, frozenset[tuple[str, object]]]]
+    slots: frozenset[str]
 
 
 def compile_commands(commands: CommandSet) -> "Automaton":
@@ -76,6 +89,7 @@ class Automaton:
         self._orders = {id(template): order for order, template in enumerate(network.accepting.values())}
         self._arcs: list[dict[str, int]] = []
         self._sets: list[frozenset[int]] = []
+        self._ahead: dict[tuple[int, frozenset[str]], Ahead] = {}
         self._determinise()
         self._final = frozenset(
             state for state, nodes in enumerate(self._sets) if not nodes.isdisjoint(self._network.accepting)
@@ -127,6 +141,13 @@ class Automaton:
     def is_final(self, state: int) -> bool:
         """Tell whether a sentence can end here."""
         return state in self._final
+
+    def ahead(self, state: int, ignored: frozenset[str]) -> Ahead:
+        """Return what can become of a sentence that goes on from a state by another word than those ignored."""
+        known = self._ahead.get((state, ignored))
+        if known is None:
+            known = self._ahead[state, ignored] = self._look_ahead(state, ignored)
+        return known
 
     def parse(self, words: Sequence[str]) -> tuple[Parse, ...]:
         """Return the different readings of a sentence, the most specific first; none if it is no sentence.
@@ -195,6 +216,24 @@ class Automaton:
                     f"the command templates with all names need more than {MOST_STATES} states, or too large ones",
                     remedy="Use fewer permutations, or fewer optional parts in front of lists.",
                 )
+
+    def _look_ahead(self, state: int, ignored: frozenset[str]) -> Ahead:
+        labels: set[int] = set()
+        seen: set[int] = set()
+        waiting = [(node, ignored) for node in self._sets[state]]
+        while waiting:
+            node, left_out = waiting.pop()
+            for word, arcs in self._network.arcs(node).items():
+                for label, after in arcs if word not in left_out else ():
+                    labels.add(label)
+                    if after not in seen:
+                        seen.add(after)
+                        waiting.append((after, frozenset()))
+        ends = [self._network.accepting[node] for node in seen & self._network.accepting.keys()]
+        return Ahead(
+            frozenset((end.intent, frozenset(end.fixed.items())) for end in ends),
+            frozenset(self._network.labels[label].slot for label in labels - {NO_LABEL}),
+        )
 
     def _paths(self, words: Sequence[str], states: Sequence[int]) -> list[tuple[Template, tuple[int, ...]]]:
         """Return the labels of every path through the network that says these words, by a pass from the end."""

@@ -14,7 +14,7 @@ The rules, in their order:
 A number that was hardly heard, and that has a neighbour which sounds like it, is asked about at every exit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from edgeagent.grammar.automaton import Automaton
@@ -56,8 +56,10 @@ class Interpreter:
         unsure_below: float,
         tolerance: Tolerance | None = None,
         taught: Taught | None = None,
+        unique_names: Collection[str] = (),
     ) -> None:
-        """Keep the parts. `unsure_below` is the least confidence of a transcript."""
+        """Keep the parts. `unsure_below` is the least confidence of a transcript; a unique name is one device's."""
+        self.unique_names = frozenset(unique_names)
         self._taught = taught or Taught()
         self.automaton = automaton
         self._unsure_below = unsure_below

@@ -1,0 +1,64 @@
+"""How long a pause must be before what was said is taken for all of it. Pure.
+
+- Nothing can follow, or nothing that would change what is done: a breath.
+- Something can: by what is lost if it does (a question, an order, one that may open, unlock or start something).
+- The sentence is not whole: longest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edgeagent.act.plan import stakes_of
+from edgeagent.grammar.automaton import Parse
+from edgeagent.messages import EndedBy
+from edgeagent.settings import HearingSettings
+from edgeagent.understand.interpret import Interpreter
+
+POLITE = frozenset({"please"})
+"""Words that may follow a whole sentence without changing it: they are not waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """How long it must be, and what ends the utterance then."""
+
+    lasts_s: float
+    means: EndedBy
+
+
+def pause_after(words: Sequence[str], interpreter: Interpreter, settings: HearingSettings) -> Pause:
+    """Return the pause that ends an utterance of these words."""
+    automaton = interpreter.automaton
+    state = automaton.walk(words) if words else None
+    if state is None or not automaton.is_final(state):
+        return Pause(settings.unfinished_s, "silence")
+    if automaton.follow(state) <= POLITE:
+        return Pause(settings.complete_s, "complete")
+    parses = automaton.parse(words)
+    if parses and _is_settled(parses[0], state, interpreter):
+        return Pause(settings.complete_s, "complete")
+    return Pause(max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s), "silence")
+
+
+def _is_settled(best: Parse, state: int, interpreter: Interpreter) -> bool:
+    """Tell whether whatever can follow leaves what is done as it is.
+
+    It says nothing new; or it says where the device is, and only one device is called so.
+    """
+    ahead = interpreter.automaton.ahead(state, POLITE)
+    if ahead.meanings != {(best.intent, best.fixed)}:
+        return False
+    named = {slot.name: slot.value for slot in best.slots}
+    return not ahead.slots or (
+        ahead.slots <= {"area"} and "area" not in named and named.get("name") in interpreter.unique_names
+    )
+
+
+def _wait_s(parse: Parse, settings: HearingSettings) -> float:
+    match stakes_of(parse.intent):
+        case "nothing":
+            return settings.question_could_go_on_s
+        case "something":
+            return settings.could_go_on_s
+        case "much":
+            return settings.guarded_could_go_on_s

@@ -1,0 +1,70 @@
+"""How long a pause must be: by what can follow, and by whether it would change what is done."""
+
+from pathlib import Path
+
+import pytest
+
+from edgeagent.evaluate.household import household
+from edgeagent.grammar import commands
+from edgeagent.grammar.automaton import compile_commands
+from edgeagent.patience import POLITE, Pause, pause_after
+from edgeagent.settings import HearingSettings
+from edgeagent.understand.interpret import Interpreter
+
+HEARING = HearingSettings()
+AT_ONCE = Pause(HEARING.complete_s, "complete")
+DEVICES = Path(__file__).parent / "data" / "home_devices.yaml"
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Interpreter:
+    home = household(DEVICES)
+    automaton = compile_commands(commands.built_in(["home"]).with_names(home.lists))
+    return Interpreter(automaton, unsure_below=0.0, unique_names=home.collected.unique)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "set the bed light to red",  # nothing can follow
+        "turn off the bed light",  # "in the bedroom" can follow, but there is only one
+        "close the sliding door",
+        "lock the front door",
+        "activate party time",
+        "what's the time",  # "right now" can follow
+    ],
+)
+def test_what_can_only_mean_one_thing_is_not_waited_for(interpreter: Interpreter, said: str) -> None:
+    assert pause_after(said.split(), interpreter, HEARING) == AT_ONCE
+
+
+@pytest.mark.parametrize(
+    ("said", "lasts_s"),
+    [
+        ("turn off the tv", HEARING.could_go_on_s),  # there are two
+        ("turn off the lights", HEARING.could_go_on_s),
+        ("turn on the bed light", HEARING.could_go_on_s),  # "at ten percent"
+        ("open the sliding door", HEARING.guarded_could_go_on_s),  # "half"
+        ("set a timer for five minutes", HEARING.question_could_go_on_s),
+        ("turn on the", HEARING.unfinished_s),
+        ("once upon a time", HEARING.unfinished_s),
+        ("", HEARING.unfinished_s),
+    ],
+)
+def test_what_could_become_something_else_is_waited_for(interpreter: Interpreter, said: str, lasts_s: float) -> None:
+    assert pause_after(said.split(), interpreter, HEARING) == Pause(lasts_s, "silence")
+
+
+def test_what_is_called_like_something_else_is_waited_for(interpreter: Interpreter) -> None:
+    nobody_known = Interpreter(interpreter.automaton, unsure_below=0.0)
+    assert pause_after(["turn", "off", "the", "bed", "light"], nobody_known, HEARING).lasts_s == HEARING.could_go_on_s
+
+
+def test_what_lies_ahead_is_told_by_slots_and_meanings(interpreter: Interpreter) -> None:
+    automaton = interpreter.automaton
+    state = automaton.walk(["turn", "off", "the", "bed", "light"])
+    assert state is not None
+    ahead = automaton.ahead(state, POLITE)
+    assert ahead.slots == {"area"}
+    assert {intent for intent, _ in ahead.meanings} == {"turn_off"}
+    assert automaton.ahead(state, POLITE | {"in", "here"}).meanings == frozenset()
