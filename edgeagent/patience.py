@@ -1,6 +1,7 @@
 """How long a pause must be before what was said is taken for all of it. Pure.
 
-- Nothing can follow, or nothing that would change what is done: a breath.
+- Nothing can follow, or nothing that would change what is done: a breath; a little more where the last word may be the
+  beginning of a longer one.
 - Something can: by what is lost if it does (a question, an order, one that may open, unlock or start something).
 - The sentence is not whole: longest.
 """
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgeagent.act.plan import stakes_of
-from edgeagent.grammar.automaton import Parse
+from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.messages import EndedBy
 from edgeagent.settings import HearingSettings
 from edgeagent.understand.interpret import Interpreter
@@ -32,11 +33,10 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     state = automaton.walk(words) if words else None
     if state is None or not automaton.is_final(state):
         return Pause(settings.unfinished_s, "silence")
-    if automaton.follow(state) <= POLITE:
-        return Pause(settings.complete_s, "complete")
     parses = automaton.parse(words)
-    if parses and _is_settled(parses[0], state, interpreter):
-        return Pause(settings.complete_s, "complete")
+    if automaton.follow(state) <= POLITE or (parses and _is_settled(parses[0], state, interpreter)):
+        is_piece = _is_piece_of_a_word(words, automaton)
+        return Pause(settings.question_could_go_on_s if is_piece else settings.complete_s, "complete")
     return Pause(max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s), "silence")
 
 
@@ -52,6 +52,13 @@ def _is_settled(best: Parse, state: int, interpreter: Interpreter) -> bool:
     return not ahead.slots or (
         ahead.slots <= {"area"} and "area" not in named and named.get("name") in interpreter.unique_names
     )
+
+
+def _is_piece_of_a_word(words: Sequence[str], automaton: Automaton) -> bool:
+    """Tell whether the last word may be the beginning of a longer one: "temp", while the lips are closed."""
+    *before, last = words
+    state = automaton.walk(before)
+    return state is not None and any(other != last and other.startswith(last) for other in automaton.follow(state))
 
 
 def _wait_s(parse: Parse, settings: HearingSettings) -> float:

@@ -42,7 +42,9 @@ from edgeagent.understand.interpret import Interpreter
 _MAYBE_SAID_FREELY = frozenset({"no-words", "not-a-command", "not-speech-we-know"})
 
 HARDLY_HEARD = 0.25
-"""The confidence of a word below which a sentence is doubted; 3 % of the right ones of real people have such a word."""
+"""The confidence of a word below which a sentence is doubted. Of 74 commands in free wordings, spoken by flite, 53 are
+done and 3 done wrong with it, 54 and 8 without (`edgeagent evaluate heard tests/data/natural/*.jsonl -n 80 --seed 2`).
+"""
 FREELY_SURE = 0.7
 """The least confidence of what is heard freely: it has no grammar to bear it out. The right ones measured 0.73 and
 more, and two thirds of what was asked about in talk that was for somebody else, less."""

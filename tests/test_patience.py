@@ -31,7 +31,7 @@ def interpreter() -> Interpreter:
         "close the sliding door",
         "lock the front door",
         "activate party time",
-        "what's the time",  # "right now" can follow
+        "what time is it",  # "right now" can follow
     ],
 )
 def test_what_can_only_mean_one_thing_is_not_waited_for(interpreter: Interpreter, said: str) -> None:
@@ -53,6 +53,12 @@ def test_what_can_only_mean_one_thing_is_not_waited_for(interpreter: Interpreter
 )
 def test_what_could_become_something_else_is_waited_for(interpreter: Interpreter, said: str, lasts_s: float) -> None:
     assert pause_after(said.split(), interpreter, HEARING) == Pause(lasts_s, "silence")
+
+
+def test_a_word_that_may_be_the_beginning_of_another_is_given_time(interpreter: Interpreter) -> None:
+    said = ["what", "is", "the", "kitchen", "temp"]
+    assert {"temp", "temperature"} <= interpreter.automaton.follow(interpreter.automaton.walk(said[:-1]) or 0)
+    assert pause_after(said, interpreter, HEARING).lasts_s == HEARING.question_could_go_on_s
 
 
 def test_what_is_called_like_something_else_is_waited_for(interpreter: Interpreter) -> None:
