@@ -74,3 +74,15 @@ def test_what_lies_ahead_is_told_by_slots_and_meanings(interpreter: Interpreter)
     assert ahead.slots == {"area"}
     assert {intent for intent, _ in ahead.meanings} == {"turn_off"}
     assert automaton.ahead(state, POLITE | {"in", "here"}).meanings == frozenset()
+
+
+def test_what_becomes_another_order_without_a_new_slot_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "language: en\n"
+        "intents:\n"
+        "  stop: {data: [{sentences: [stop the music]}]}\n"
+        "  stop_all: {data: [{sentences: [stop the music everywhere]}]}\n"
+    )
+    interpreter = Interpreter(compile_commands(commands.load(file)), unsure_below=0.0)
+    assert pause_after(["stop", "the", "music"], interpreter, HEARING).lasts_s == HEARING.could_go_on_s

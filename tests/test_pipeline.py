@@ -63,9 +63,11 @@ def test_two_sentences_with_a_pause_between_them_are_both_obeyed(
 class Scripted:
     """Hears what it is told to have heard: partial words by the frame, then the final words, then freely."""
 
-    def __init__(self, words: str, *freely: str, weak: str = "", confidence: float = 0.9) -> None:
+    def __init__(
+        self, words: str, *freely: str, weak: str = "", confidence: float = 0.9, freely_sure: float = 0.95
+    ) -> None:
         self._words, self._freely, self._weak = words.split(), freely, weak
-        self._confidence = confidence
+        self._confidence, self._freely_sure = confidence, freely_sure
         self.times_asked = 0
 
     def use(self, sentences: Acyclic) -> None:
@@ -83,7 +85,9 @@ class Scripted:
         self.times_asked += 1
         assert utterance.ended_by
         return tuple(
-            Transcript("u1", self._timed(way.split()), self.heard_s, 0.0, 0.95 - 0.05 * number, utterance.ended_by)
+            Transcript(
+                "u1", self._timed(way.split()), self.heard_s, 0.0, self._freely_sure - 0.05 * number, utterance.ended_by
+            )
             for number, way in enumerate(self._freely)
         )
 
@@ -107,6 +111,11 @@ def test_what_is_no_sentence_of_the_grammar_is_heard_again_freely(automaton: Aut
     found = scripted(automaton, script)
     assert isinstance(found.interpretation, Command)
     assert found.transcript.text == "uh turn on the kitchen light"
+
+
+def test_what_is_heard_freely_must_be_surer_than_the_grammar(automaton: Automaton) -> None:
+    unsure = Scripted("turn on kitchen", "uh turn on the kitchen light", confidence=0.1, freely_sure=0.65)
+    assert isinstance(scripted(automaton, unsure).interpretation, Rejection)
 
 
 def test_what_is_no_sentence_freely_either_stays_refused_for_the_first_reason(automaton: Automaton) -> None:

@@ -7,7 +7,7 @@ devices; TALK is a text file with a sentence that is no command on each line. Ev
 own grammar, and by the other one's, which has no sentence for it; the talk is spoken by flite. All of it is heard in
 quiet and in two noises that are made here (`made_noises.py`). What was heard as a command is right, or it is not: a
 logistic regression tells both apart. It prints the weights, how well they tell, and how well weights tell that were
-learned without the noise that they are judged in.
+learned without the noise that they are judged in. It takes 40 minutes on one core.
 """
 
 import math
