@@ -33,12 +33,11 @@ from edgeagent.act.dialects.homeassistant_movers import (
     ValveConfig,
 )
 from edgeagent.act.dialects.homeassistant_schema import (
-    LONGEST_NAME,
     AvailabilityConfig,
     ComponentConfig,
     expand,
-    validate,
 )
+from edgeagent.act.dialects.schema import LONGEST_NAME, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError

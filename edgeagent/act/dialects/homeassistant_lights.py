@@ -18,7 +18,8 @@ from edgeagent.act.dialects.channels import (
     words_reader,
 )
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values, Writer
-from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Payload, Topic
+from edgeagent.act.dialects.homeassistant_schema import ComponentConfig
+from edgeagent.act.dialects.schema import CheckedTemplate, Payload, Topic
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Message, Value

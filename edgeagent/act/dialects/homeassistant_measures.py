@@ -15,7 +15,8 @@ from edgeagent.act.dialects.channels import (
     words_writer,
 )
 from edgeagent.act.dialects.dialect import Reader, Values, Writer
-from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Number, Payload, Text, Topic
+from edgeagent.act.dialects.homeassistant_schema import ComponentConfig
+from edgeagent.act.dialects.schema import CheckedTemplate, Number, Payload, Text, Topic
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Kind
 

@@ -15,7 +15,8 @@ from edgeagent.act.dialects.channels import (
     words_writer,
 )
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values
-from edgeagent.act.dialects.homeassistant_schema import CheckedTemplate, ComponentConfig, Payload, Text, Topic
+from edgeagent.act.dialects.homeassistant_schema import ComponentConfig
+from edgeagent.act.dialects.schema import CheckedTemplate, Payload, Text, Topic
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Value

@@ -1,24 +1,12 @@
-"""Home Assistant's announcements, bytes to frozen configurations: abbreviations, `~`, field by field what is allowed.
+"""Home Assistant's announcements: abbreviations, `~`, and the fields that all components share."""
 
-Rules (A60, A77): unknown fields are ignored; a name is at most 64 printable characters; a topic has no wildcard, no
-control character, and is not one on which announcements or our own messages travel; templates are checked here.
-"""
+from typing import Annotated, Any, Literal
 
-import math
-import unicodedata
-from typing import Annotated, Any, Literal, TypeVar
-
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field
 
 from edgeagent.act.dialects.channels import Channels
-from edgeagent.act.dialects.templates import Template, compile_template
+from edgeagent.act.dialects.schema import CheckedTemplate, Config, Name, Payload, Text, Topic, printable
 from edgeagent.errors import PayloadError
-
-LONGEST_NAME = 64
-LONGEST_TOPIC = 256
-"""Characters; MQTT allows 65,535 bytes, real devices stay below 120."""
-OWN_TOPICS = "ea/"
-"""Where our own messages travel: a device that has us publish there would speak in our name."""
 
 _ABBREVIATIONS = """
 avty availability; avty_mode availability_mode; avty_t availability_topic; avty_tpl availability_template;
@@ -93,61 +81,6 @@ def _based(config: dict[str, Any], base: str) -> dict[str, Any]:
     return based
 
 
-def _printable(text: str) -> str:
-    if any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in text):
-        raise ValueError("has a control character")
-    return text
-
-
-def _topic(text: str) -> str:
-    _printable(text)
-    if not text or "+" in text or "#" in text or text.startswith("$"):
-        raise ValueError("is no topic to speak on: empty, with + or #, or the broker's own")
-    if text.startswith(OWN_TOPICS):
-        raise ValueError(f"is below {OWN_TOPICS}, where edgeagent's own messages travel")
-    return text
-
-
-def _name(text: Any) -> Any:
-    if isinstance(text, str) and len(text) > LONGEST_NAME:
-        raise ValueError(f"has {len(text)} characters, expected at most {LONGEST_NAME}")
-    return text.strip() or None if isinstance(text, str) and _printable(text) else text
-
-
-def _payload(value: Any) -> Any:
-    """As Home Assistant does: true is the text True, which is what a template makes of it."""
-    return str(value) if isinstance(value, bool | int | float) else value
-
-
-def _template(source: Any) -> Any:
-    if not isinstance(source, str):
-        raise ValueError("is no template")  # noqa: TRY004 - pydantic turns ValueError into a complaint
-    try:
-        return compile_template(source)
-    except PayloadError as error:
-        raise ValueError(str(error)) from error
-
-
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise ValueError("is not finite")
-    return value
-
-
-Name = Annotated[str | None, BeforeValidator(_name)]
-Text = Annotated[str, Field(max_length=256), BeforeValidator(_payload), AfterValidator(_printable)]
-Topic = Annotated[str, Field(max_length=LONGEST_TOPIC), AfterValidator(_topic)]
-Payload = Annotated[str, Field(max_length=1024), BeforeValidator(_payload)]
-Number = Annotated[float, AfterValidator(_finite)]
-CheckedTemplate = Annotated[Template, BeforeValidator(_template)]
-
-
-class Config(BaseModel):
-    """What all parts of an announcement share: frozen; what we do not know is ignored, as Home Assistant demands."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
-
-
 class AvailabilityConfig(Config):
     """A topic that tells whether the device is there."""
 
@@ -180,7 +113,7 @@ class ComponentConfig(Config):
     availability_template: CheckedTemplate | None = None
     payload_available: Payload = "online"
     payload_not_available: Payload = "offline"
-    unit_of_measurement: Annotated[str, Field(max_length=32), AfterValidator(_printable)] | None = None
+    unit_of_measurement: Annotated[str, Field(max_length=32), AfterValidator(printable)] | None = None
     state_topic: Topic | None = None
     command_topic: Topic | None = None
     command_template: CheckedTemplate | None = None
@@ -190,17 +123,3 @@ class ComponentConfig(Config):
     def channels(self) -> Channels:
         """Return how the component is read and written. Raise PayloadError if its fields do not fit together."""
         raise NotImplementedError
-
-
-AnyConfig = TypeVar("AnyConfig", bound=Config)
-
-
-def validate(model: type[AnyConfig], config: dict[str, Any]) -> AnyConfig:
-    """Make the configuration of the expanded announcement. Raise PayloadError naming the field and what is wrong."""
-    try:
-        return model.model_validate(config)
-    except ValidationError as error:
-        details = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in details["loc"])
-        complaint = details["msg"].removeprefix("Value error, ")
-        raise PayloadError(f"{where}: {complaint}, found {details['input']!a:.60}") from error
