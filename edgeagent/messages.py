@@ -172,6 +172,7 @@ class Device:
 
     `id` is unique in the registry. `name` and `area` are as their owner spells them. `ranges` holds the least and the
     greatest value of numeric capabilities in the device's own unit. `units` holds the units of readings and set points.
+    `thing` is the hardware address of the apparatus that it is part of, as "zigbee:0x…" or "mac:…".
     """
 
     id: str
@@ -184,6 +185,7 @@ class Device:
     device_class: str | None = None
     ranges: Mapping[Capability, tuple[float, float]] = field(default_factory=dict)
     units: Mapping[Capability, str] = field(default_factory=dict)
+    thing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from edgeagent.act.dialects.templates import Template, decode
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Message, Value
 
+PERCENT: tuple[float, float] = (0, 100)
 UNKNOWN = frozenset({"", "None", "unknown", "unavailable"})
 """What Home Assistant's devices say when they do not know."""
 
@@ -97,6 +98,13 @@ def say(topic: str, template: Template | None, value: str | float, **variables: 
     if text is None:
         raise PayloadError(f"command template needs what it is not given: {template.source if template else '':.60}")
     return Message(topic, text.encode())
+
+
+def opened(percent: float, *, has_state: bool) -> Values:
+    """Return the position and what follows from it: always at the ends, in between only if nothing else tells."""
+    if percent in PERCENT:
+        return {"position": percent, "opening": "open" if percent else "closed"}
+    return {"position": percent} if has_state else {"position": percent, "opening": "open"}
 
 
 def number(text: str) -> float:

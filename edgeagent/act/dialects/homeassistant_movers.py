@@ -5,11 +5,13 @@ from typing import Annotated
 from pydantic import Field
 
 from edgeagent.act.dialects.channels import (
+    PERCENT,
     UNKNOWN,
     Channels,
     number,
     number_reader,
     number_writer,
+    opened,
     text_reader,
     words_reader,
     words_writer,
@@ -20,8 +22,6 @@ from edgeagent.act.dialects.schema import CheckedTemplate, Payload, Text, Topic
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Value
-
-PERCENT: tuple[float, float] = (0, 100)
 
 
 class SwitchConfig(ComponentConfig):
@@ -132,7 +132,7 @@ class CoverConfig(ComponentConfig):
 
     def _position(self, text: str) -> Values:
         return (
-            {} if text in UNKNOWN else _opened(self._percent_open(number(text)), has_state=self.state_topic is not None)
+            {} if text in UNKNOWN else opened(self._percent_open(number(text)), has_state=self.state_topic is not None)
         )
 
 
@@ -160,11 +160,11 @@ class ValveConfig(CoverConfig):
     def _state(self, text: str) -> Values:
         """Read a position, or JSON with state and position."""
         if not text.startswith("{"):
-            return {} if text in UNKNOWN else _opened(self._percent_open(number(text)), has_state=False)
+            return {} if text in UNKNOWN else opened(self._percent_open(number(text)), has_state=False)
         told = parse(text, largest=LARGEST_PAYLOAD_BYTES)
         values: dict[Capability, Value] = {}
         if told.get("position") is not None:
-            values.update(_opened(self._percent_open(number(str(told["position"]))), has_state=False))
+            values.update(opened(self._percent_open(number(str(told["position"]))), has_state=False))
         moving = {self.state_opening: "opening", self.state_closing: "closing"}
         state = told.get("state", self.state_open)
         if not isinstance(state, str):
@@ -255,10 +255,3 @@ def _vacuum_state(payload: bytes) -> Values:
             return {}
         case other:
             raise PayloadError(f"expected a vacuum's state, found {other!a:.40}")
-
-
-def _opened(percent: float, *, has_state: bool) -> Values:
-    """Return the position and what follows from it: always at the ends, in between only if nothing else tells."""
-    if percent in PERCENT:
-        return {"position": percent, "opening": "open" if percent else "closed"}
-    return {"position": percent} if has_state else {"position": percent, "opening": "open"}

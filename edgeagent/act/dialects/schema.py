@@ -79,7 +79,7 @@ class Config(BaseModel):
 AnyConfig = TypeVar("AnyConfig", bound=Config)
 
 
-def validate(model: type[AnyConfig], config: dict[str, Any]) -> AnyConfig:
+def validate(model: type[AnyConfig], config: Any) -> AnyConfig:
     """Make the configuration of the expanded announcement. Raise PayloadError naming the field and what is wrong."""
     try:
         return model.model_validate(config)
