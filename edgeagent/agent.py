@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
-from edgeagent.act.dialects.homeassistant import HomeAssistant
+from edgeagent.act.dialects.all import dialects_of
 from edgeagent.act.dialogue import Dialogue
+from edgeagent.act.names import Names
 from edgeagent.act.plan import EMERGENCY_STOP
 from edgeagent.act.remembered import RememberedOrders
 from edgeagent.act.timers import Timers
@@ -29,7 +30,7 @@ from edgeagent.hear.waking import Bell
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
-from edgeagent.messages import Answer, Command, Frame, Interpretation, Message, Outcome, Rejection, Report, Step
+from edgeagent.messages import Answer, Command, Frame, Interpretation, Kind, Message, Outcome, Rejection, Report, Step
 from edgeagent.pipeline import Heard, Surroundings, obey, say
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
@@ -84,11 +85,11 @@ class Agent:
         """
         self.settings = settings
         self.bus = bus
-        self.devices = Devices([HomeAssistant(settings.broker.discovery_prefix)], most=settings.acting.max_devices)
+        self.devices = Devices(dialects_of(settings), most=settings.acting.max_devices)
         self._own = [commands.load(path) for path in settings.acting.command_files]
         self._model = load_model(settings.understanding)
         self._taught_folder = settings.device.state_dir / TAUGHT
-        self.interpreter = self._compile()
+        self.interpreter = self._compile(self.devices.names(), frozenset())
         self._compiled = self.devices.version
         self._changed = asyncio.Event()
         self._reports = reports
@@ -145,7 +146,8 @@ class Agent:
                 await asyncio.sleep(QUIET_S)
             version = self.devices.version
             try:
-                self.interpreter = await asyncio.to_thread(self._compile)
+                names, kinds = self.devices.names(), frozenset(one.kind for one in self.devices.all_devices())
+                self.interpreter = await asyncio.to_thread(self._compile, names, kinds)
             except EdgeAgentError as error:  # the grammar that was good goes on
                 log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
             self._compiled = version
@@ -286,10 +288,8 @@ class Agent:
             case topics.Listen():
                 self._parts.bell.ring("bus")
 
-    def _compile(self) -> Interpreter:
+    def _compile(self, names: Names, kinds: frozenset[Kind]) -> Interpreter:
         everything = commands.merge([commands.built_in(self.settings.acting.commands), *self._own])
-        kinds = {device.kind for device in self.devices.all_devices()}
-        names = self.devices.names()
         self._taught_version = version_of(self._taught_folder)
         taught = load_taught(self._taught_folder)
         return interpreter_of(

@@ -101,8 +101,8 @@ class BrokerSettings(Settings):
     """How many reports wait while the broker is away; the oldest is dropped when full. Orders never wait."""
     inbox: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """How many received messages wait to be handled; more are dropped and counted."""
-    largest_payload: Annotated[int, Field(ge=1024, le=16 << 20)] = 256 << 10
-    """Bytes; larger received messages are dropped unread."""
+    largest_payload: Annotated[int, Field(ge=1024, le=16 << 20)] = 4 << 20
+    """Bytes; larger received messages are dropped unread. Zigbee2MQTT's list of two hundred devices has 2 MB."""
     discovery_prefix: Annotated[str, Field(pattern=r"^[^#+\x00]+$")] = "homeassistant"
     """First part of the topics on which devices announce themselves."""
     embedded_host: str = "127.0.0.1"

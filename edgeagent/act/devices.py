@@ -3,6 +3,7 @@
 Rules:
 - bounded: beyond `most` devices an announcement is refused and counted, before it is read when nothing could fit (A75);
 - the first topic that announces an id keeps it; a second one is a conflict, shown and never obeyed (A76);
+- a thing that several dialects announce is one device: the first of the dialects speaks to it (`things.py`);
 - two devices of one name are both kept: whoever acts asks which (A72);
 - what a topic announces replaces what that topic announced before; values survive where a device keeps its topics;
 - `version` rises only when devices, names or areas change, never with a state.
@@ -19,6 +20,7 @@ from edgeagent import topics
 from edgeagent.act import names
 from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Removal
 from edgeagent.act.names import LeftOut, Names
+from edgeagent.act.things import chosen
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Device, Kind, Observation, Value
 
@@ -69,7 +71,10 @@ class Devices:
         self._by_topic: dict[str, dict[str, None]] = {}
         self._by_key: dict[str, dict[str, None]] = {}
         self._conflicts: dict[tuple[str, str], Conflict] = {}
-        self._names: tuple[int, Names] | None = None
+        self._collected_at = -1
+        self._spoken: dict[str, Device] = {}
+        self._put_by: Mapping[str, str] = {}
+        self._names = names.collect(())
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -122,13 +127,19 @@ class Devices:
 
     def all_devices(self) -> tuple[Device, ...]:
         """Return every device, in the order of their announcement."""
-        return tuple(known.entity.device for known in self._known.values())
+        self._collect()
+        return tuple(self._spoken.values())
+
+    def put_by(self) -> Mapping[str, str]:
+        """Return the ids of devices to which another dialect speaks better, and that dialect."""
+        self._collect()
+        return self._put_by
 
     def named(self, name: str, area: str | None = None) -> tuple[Device, ...]:
         """Return the devices that are called so, in that area if one is given."""
         self._collect()
         ids = self._by_key.get(names.key_of(name), {})
-        return _in_area((self._known[device].entity.device for device in ids), area)
+        return _in_area((self._spoken[device] for device in ids), area)
 
     def of_kind(self, kind: Kind, area: str | None = None) -> tuple[Device, ...]:
         """Return the devices of that kind, in that area if one is given."""
@@ -136,16 +147,20 @@ class Devices:
 
     def names(self) -> Names:
         """Return what can be said; made anew only when `version` has risen."""
-        return self._collect()
+        self._collect()
+        return self._names
 
-    def _collect(self) -> Names:
-        if self._names is None or self._names[0] != self.version:
-            collected = names.collect(self.all_devices())
-            self._names = (self.version, collected)
-            self._by_key = {}
-            for name, ids in collected.devices.items():
-                self._by_key.setdefault(names.key_of(name), {}).update(dict.fromkeys(ids))
-        return self._names[1]
+    def _collect(self) -> None:
+        if self._collected_at == self.version:
+            return
+        announced = (known.entity.device for known in self._known.values())
+        spoken, self._put_by = chosen(announced, [dialect.name for dialect in self._dialects])
+        self._spoken = {device.id: device for device in spoken}
+        self._names = names.collect(spoken)
+        self._by_key = {}
+        for name, ids in self._names.devices.items():
+            self._by_key.setdefault(names.key_of(name), {}).update(dict.fromkeys(ids))
+        self._collected_at = self.version
 
     def _discover(self, dialect: Dialect, topic: str, payload: bytes) -> None:
         if topic not in self._by_source and len(self._known) >= self._most:

@@ -171,6 +171,7 @@ class HomeAssistant:
             device_class=parts.device_class,
             ranges={capability: ends for capability, ends in channels.ranges.items() if capability in capabilities},
             units={capability: unit for capability, unit in channels.units.items() if capability in capabilities},
+            thing=parts.device.thing,
         )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from edgeagent.act.dialects.channels import Channels
-from edgeagent.act.dialects.schema import CheckedTemplate, Config, Name, Payload, Text, Topic, printable
+from edgeagent.act.dialects.schema import CheckedTemplate, Config, Name, Payload, Text, Topic, printable, thing_of
 from edgeagent.errors import PayloadError
 
 _ABBREVIATIONS = """
@@ -36,7 +36,7 @@ uniq_id unique_id; unit_of_meas unit_of_measurement; val_tpl value_template; xy_
 xy_cmd_tpl xy_command_template; xy_stat_t xy_state_topic; xy_val_tpl xy_value_template
 """
 """Those of Home Assistant's list (components/mqtt/abbreviations.py) whose fields are read here."""
-_DEVICE_ABBREVIATIONS = "ids identifiers; sa suggested_area"
+_DEVICE_ABBREVIATIONS = "cns connections; ids identifiers; sa suggested_area"
 
 
 def _table(text: str) -> dict[str, str]:
@@ -95,6 +95,18 @@ class DeviceConfig(Config):
 
     name: Name = None
     suggested_area: Name = None
+    identifiers: Any = None
+    connections: Any = None
+
+    @property
+    def thing(self) -> str | None:
+        """Return the hardware address that its identifiers or connections hold; what is none is nobody's."""
+        listed = [self.identifiers] if isinstance(self.identifiers, str) else self.identifiers
+        told = [one for one in listed if isinstance(one, str)][:16] if isinstance(listed, list) else []
+        for pair in self.connections[:16] if isinstance(self.connections, list) else ():
+            if isinstance(pair, list) and len(pair) == 2 and pair[0] == "mac" and isinstance(pair[1], str):  # noqa: PLR2004 - a pair
+                told.append(pair[1])
+        return next((found for one in told if (found := thing_of(one)) is not None), None)
 
 
 class ComponentConfig(Config):

@@ -5,6 +5,7 @@ control character, and is not one on which our own messages travel; templates ar
 """
 
 import math
+import re
 import unicodedata
 from typing import Annotated, Any, TypeVar
 
@@ -16,6 +17,8 @@ from edgeagent.errors import PayloadError
 LONGEST_NAME = 64
 LONGEST_TOPIC = 256
 """Characters; MQTT allows 65,535 bytes, real devices stay below 120."""
+_ZIGBEE = re.compile(r"(?<![0-9a-f])0x[0-9a-f]{16}(?![0-9a-f])")
+_MAC = re.compile(r"[0-9a-f]{2}(?:[:-]?[0-9a-f]{2}){5}")
 OWN_TOPICS = "ea/"
 """Where our own messages travel: a device that has us publish there would speak in our name."""
 
@@ -74,6 +77,14 @@ class Config(BaseModel):
     """What all parts of an announcement share: frozen; what we do not know is ignored, as Home Assistant demands."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", arbitrary_types_allowed=True)
+
+
+def thing_of(text: str) -> str | None:
+    """Return the hardware address that a text holds, as devices are known by; None if it holds none."""
+    plain = text[:LONGEST_TOPIC].lower()
+    if (zigbee := _ZIGBEE.search(plain)) is not None:
+        return f"zigbee:{zigbee[0]}"
+    return f"mac:{re.sub('[^0-9a-f]', '', plain)}" if _MAC.fullmatch(plain) else None
 
 
 AnyConfig = TypeVar("AnyConfig", bound=Config)

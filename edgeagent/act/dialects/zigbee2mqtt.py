@@ -21,7 +21,7 @@ from pydantic import Field
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, Entity, Presence, Removal, Writer
 from edgeagent.act.dialects.json_channels import message
-from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Text, Topic, validate
+from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Text, Topic, thing_of, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, Expose, class_of, sensor, specific
 from edgeagent.bounded_json import parse
@@ -141,7 +141,7 @@ class Zigbee2MQTT:
         topic = _speaking(f"{base}/{listed.friendly_name}")
         exposes = tuple(validate(Expose, one) for one in listed.definition.exposes)
         bridge.exposes[listed.ieee_address] = exposes
-        thing = f"zigbee:{listed.ieee_address.lower()}"
+        thing = thing_of(listed.ieee_address)
         main = [one for one in exposes if one.type in SPECIFIC]
         for expose in main:
             if (channels := specific(expose, topic)) is not None:

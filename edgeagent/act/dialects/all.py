@@ -1,0 +1,11 @@
+"""Every dialect that is spoken, the one that knows its devices best first."""
+
+from edgeagent.act.dialects.dialect import Dialect
+from edgeagent.act.dialects.homeassistant import HomeAssistant
+from edgeagent.act.dialects.zigbee2mqtt import Zigbee2MQTT
+from edgeagent.settings import AgentSettings
+
+
+def dialects_of(settings: AgentSettings) -> tuple[Dialect, ...]:
+    """Return the dialects for these settings."""
+    return (Zigbee2MQTT(), HomeAssistant(settings.broker.discovery_prefix))
