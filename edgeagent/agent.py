@@ -13,6 +13,7 @@ from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.all import dialects_of
+from edgeagent.act.dialects.own_devices import own_devices
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.names import Names
 from edgeagent.act.plan import EMERGENCY_STOP
@@ -86,10 +87,12 @@ class Agent:
         self.settings = settings
         self.bus = bus
         self.devices = Devices(dialects_of(settings), most=settings.acting.max_devices)
+        for path in settings.acting.device_files:
+            self.devices.announce(own_devices(path))
         self._own = [commands.load(path) for path in settings.acting.command_files]
         self._model = load_model(settings.understanding)
         self._taught_folder = settings.device.state_dir / TAUGHT
-        self.interpreter = self._compile(self.devices.names(), frozenset())
+        self.interpreter = self._compile(*self._names_and_kinds())
         self._compiled = self.devices.version
         self._changed = asyncio.Event()
         self._reports = reports
@@ -122,7 +125,7 @@ class Agent:
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""
-        self.bus.subscribe(*self.devices.filters)
+        self.bus.subscribe(*self.devices.filters, *self.devices.topics)
         if self._reports is not None:
             self.bus.subscribe(self._reports.address.orders)
         async for received in self.bus.received():
@@ -135,7 +138,18 @@ class Agent:
             received.acknowledge()
             if self.devices.version != version:
                 self.bus.subscribe(*self.devices.topics)
+                await self._ask(self.devices.asks())
                 self._changed.set()
+
+    async def _ask(self, questions: Iterable[Message]) -> None:
+        """Have devices tell their states; an onlooker hears what the daemon has asked."""
+        if self._reports is None:
+            return
+        for question in questions:
+            try:
+                await self.bus.publish(question)
+            except BusError:  # they are announced again on the next connection
+                return
 
     async def keep_grammar(self) -> None:
         """Compile the names anew a moment after they have changed, for ever."""
@@ -146,8 +160,7 @@ class Agent:
                 await asyncio.sleep(QUIET_S)
             version = self.devices.version
             try:
-                names, kinds = self.devices.names(), frozenset(one.kind for one in self.devices.all_devices())
-                self.interpreter = await asyncio.to_thread(self._compile, names, kinds)
+                self.interpreter = await asyncio.to_thread(self._compile, *self._names_and_kinds())
             except EdgeAgentError as error:  # the grammar that was good goes on
                 log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
             self._compiled = version
@@ -287,6 +300,9 @@ class Agent:
                 self.mute(on=order.on)
             case topics.Listen():
                 self._parts.bell.ring("bus")
+
+    def _names_and_kinds(self) -> tuple[Names, frozenset[Kind]]:
+        return self.devices.names(), frozenset(device.kind for device in self.devices.all_devices())
 
     def _compile(self, names: Names, kinds: frozenset[Kind]) -> Interpreter:
         everything = commands.merge([commands.built_in(self.settings.acting.commands), *self._own])

@@ -206,6 +206,8 @@ class ActingSettings(Settings):
     """The built-in command sets that are understood."""
     command_files: tuple[FilePath, ...] = ()
     """Own command sets, in template syntax."""
+    device_files: tuple[FilePath, ...] = ()
+    """Own devices, by the topics on which they are ordered and told."""
     max_devices: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Devices beyond this many are refused, and counted."""
 

@@ -22,7 +22,7 @@ from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Remova
 from edgeagent.act.names import LeftOut, Names
 from edgeagent.act.things import chosen
 from edgeagent.errors import PayloadError
-from edgeagent.messages import Capability, Device, Kind, Observation, Value
+from edgeagent.messages import Capability, Device, Kind, Message, Observation, Value
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Devices:
         self._by_source: dict[str, tuple[str, ...]] = {}
         self._by_topic: dict[str, dict[str, None]] = {}
         self._by_key: dict[str, dict[str, None]] = {}
+        self._asks: dict[Message, None] = {}
         self._conflicts: dict[tuple[str, str], Conflict] = {}
         self._collected_at = -1
         self._spoken: dict[str, Device] = {}
@@ -90,6 +91,15 @@ class Devices:
     def conflicts(self) -> tuple[Conflict, ...]:
         """Return the claims to ids that are taken."""
         return tuple(self._conflicts.values())
+
+    def announce(self, announcement: Announcement) -> None:
+        """Take devices that nobody announces on the bus."""
+        self._replace(announcement)
+
+    def asks(self) -> tuple[Message, ...]:
+        """Return what makes the devices that came or moved since the last call tell their states; each once."""
+        asks, self._asks = tuple(self._asks), {}
+        return asks
 
     def receive(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
         """Apply a message from the bus, whatever it is; return what it told about devices."""
@@ -200,6 +210,7 @@ class Devices:
                 self._note("full", entity.source, f"there are {self._most} devices already: acting.max_devices")
                 return False
             self._known[device] = _Known(entity)
+            self._asks.update(dict.fromkeys(entity.asks))
             self.counts["announced"] += 1
             self.version += 1
         elif known.entity.source != entity.source:
@@ -216,6 +227,7 @@ class Devices:
         if known.entity.topics != entity.topics:
             self._forget_topics(known.entity)
             known.values, known.reachable, known.available = {}, {}, None
+            self._asks.update(dict.fromkeys(entity.asks))
         if known.entity.device != entity.device or known.entity.topics != entity.topics:
             self.version += 1
         known.entity = entity

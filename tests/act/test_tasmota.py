@@ -104,6 +104,11 @@ def test_it_is_there_until_its_last_will_says_otherwise() -> None:
     assert kettle.observe("tele/kettle/LWT", b"what").observation.available is None
 
 
+def test_what_it_is_is_asked_for_when_it_comes() -> None:
+    (asks,) = announce()["Kettle"].asks
+    assert (asks.topic, asks.payload, asks.retain) == ("cmnd/kettle/STATE", b"", False)
+
+
 def test_several_relays_are_told_apart_by_name_or_number() -> None:
     found = announce({"rl": [1, 1, 0], "fn": ["Pump", None, None], "state": ["0", "1", "2", "3"]})
     assert set(found) == {"Pump", "Coffee corner 2"}

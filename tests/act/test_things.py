@@ -71,6 +71,15 @@ def test_what_was_put_by_comes_back_when_the_other_goes(devices: Devices) -> Non
     assert told(devices) == [("Kettle", "zigbee2mqtt", None)]
 
 
+def test_states_are_asked_for_once_when_a_device_comes_or_moves(devices: Devices) -> None:
+    listed(devices, KETTLE)
+    listed(devices, KETTLE)
+    assert [(one.topic, one.payload) for one in devices.asks()] == [("zigbee2mqtt/Kettle/get", b'{"state": ""}')]
+    assert devices.asks() == ()
+    listed(devices, {**KETTLE, "friendly_name": "Coffee"})
+    assert [one.topic for one in devices.asks()] == ["zigbee2mqtt/Coffee/get"]
+
+
 def test_all_parts_of_a_thing_are_kept_and_things_without_an_address_are_nobodys_twin() -> None:
     parts = [
         Device("a", "left", "switch", frozenset(), dialect="one", thing="mac:1"),

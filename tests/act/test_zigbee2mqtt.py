@@ -166,6 +166,13 @@ def test_groups_follow_when_their_members_come_later() -> None:
     assert "study lamps" in {entity.device.name for entity in late.entities}
 
 
+def test_what_mains_devices_are_is_asked_for_when_they_come(house: dict[str, Entity]) -> None:
+    (asks,) = house["desk lamp"].asks
+    assert (asks.topic, asks.payload) == ("zigbee2mqtt/study/desk_lamp/get", b'{"state": ""}')
+    assert house["hall switch right"].asks[0].payload == b'{"state_right": ""}'
+    assert house["bedroom blinds"].asks == ()  # it cannot be asked
+
+
 def test_availability_is_read_in_both_of_its_forms(house: dict[str, Entity]) -> None:
     kettle = house["Kettle"]
     for online, offline in ((b"online", b"offline"), (b'{"state":"online"}', b'{"state":"offline"}')):

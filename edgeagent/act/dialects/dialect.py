@@ -80,7 +80,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A device and how to speak to it. `source` is the topic that announced it."""
+    """A device and how to speak to it.
+
+    `source` is the topic that announced it; `asks` are what makes it tell its state, where that is not retained.
+    """
 
     device: Device
     source: str
@@ -89,6 +92,7 @@ class Entity:
     presences: tuple[Presence, ...] = ()
     presence_mode: Literal["all", "any", "latest"] = "latest"
     optimistic: bool = False
+    asks: tuple[Message, ...] = ()
 
     @property
     def topics(self) -> frozenset[str]:

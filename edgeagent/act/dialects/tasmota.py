@@ -177,7 +177,8 @@ class Tasmota:
         )
         words = {config.onln: True, config.ofln: False}
         presence = Presence(config.topic(2, "LWT"), lambda payload: words.get(decode(payload).strip()))
-        return Entity(device, source, channels.readers, channels.writers, (presence,))
+        asks = (_say(config, "STATE", ""),) if channels.writers else ()
+        return Entity(device, source, channels.readers, channels.writers, (presence,), asks=asks)
 
 
 def _relay_name(config: TasmotaConfig, at: int) -> str:

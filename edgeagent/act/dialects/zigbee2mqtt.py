@@ -23,7 +23,7 @@ from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, 
 from edgeagent.act.dialects.json_channels import message
 from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Text, Topic, thing_of, validate
 from edgeagent.act.dialects.templates import decode
-from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, Expose, class_of, sensor, specific
+from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, Expose, asked, class_of, sensor, specific
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Device
@@ -148,7 +148,8 @@ class Zigbee2MQTT:
                 identity = f"{listed.ieee_address}:{expose.type}:{expose.endpoint or ''}"
                 gang = _gang(expose) if len(main) > 1 else ""
                 device = self._device(listed.friendly_name, identity, channels, gang)
-                yield _entity(base, source, listed.friendly_name, replace(device, thing=thing), channels)
+                entity = _entity(base, source, listed.friendly_name, replace(device, thing=thing), channels)
+                yield replace(entity, asks=tuple(message(f"{topic}/get", {name: ""}) for name in asked(expose)))
         for expose in exposes:
             if expose.type not in SPECIFIC and (channels := sensor(expose, topic)) is not None:
                 part = (expose.label or expose.name or expose.says).replace("_", " ").lower()

@@ -23,7 +23,7 @@ from edgeagent.act.dialects.schema import Config, Number, Text
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Value
 
-PUBLISHED, SETTABLE = 1, 2
+PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 """Bits of `access`."""
 BRIGHTNESS: tuple[float, float] = (1, 100)
 HEATING = ("occupied_heating_setpoint", "current_heating_setpoint", "unoccupied_heating_setpoint")
@@ -104,6 +104,11 @@ def sensor(expose: Expose, topic: str) -> Channels | None:
     rule = (amount if expose.type == "numeric" else anything)("reading", expose.says)
     units: dict[Capability, str] = {} if expose.unit is None else {"reading": expose.unit}
     return Channels("sensor", (json_reader(topic, ("reading",), rule),), units=units)
+
+
+def asked(expose: Expose) -> tuple[str, ...]:
+    """Return the property that is asked for when the device comes; it tells all others with it."""
+    return tuple(one.says for one in expose.features if one.name == "state" and one.says and one.access & GETTABLE)
 
 
 def class_of(expose: Expose) -> str | None:
