@@ -39,6 +39,7 @@ class Place(StrEnum):
     """What can be simulated."""
 
     HOUSE = "house"
+    MIXED = "mixed"
     PLANT = "plant"
 
 

@@ -45,23 +45,29 @@ def as_object(agent: Agent) -> dict[str, Any]:
         }
         for device in sorted(registry.all_devices(), key=lambda device: (device.area or "", device.name))
     ]
+    twins = [
+        {"what": entity.device.name, "why": f"its {entity.device.dialect} twin: spoken to by {better}"}
+        for twin, better in registry.put_by().items()
+        if (entity := registry.entity(twin)) is not None
+    ]
     left_out = [{"what": one.subject, "why": one.reason} for one in (*registry.refusals, *registry.names().left_out)]
     conflicts = [
         {"device": one.device.id, "claimed_by": one.claimed_by, "held_by": one.held_by} for one in registry.conflicts
     ]
-    return {"devices": rows, "left_out": left_out, "conflicts": conflicts}
+    return {"devices": rows, "left_out": [*left_out, *twins], "conflicts": conflicts}
 
 
 def _print(found: dict[str, Any], console: Console) -> None:
     if not found["devices"]:
-        console.print("No device has announced itself. Devices announce themselves by Home Assistant's MQTT discovery.")
+        console.print("No device has announced itself: by Home Assistant's discovery, Zigbee2MQTT, Tasmota or Homie 5.")
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        for title in ("area", "name", "kind", "can", "state"):
+        for title in ("area", "name", "kind", "by", "can", "state"):
             table.add_column(title, overflow="fold")
         for row in found["devices"]:
             state = ", ".join(_shown(name, value, row["units"]) for name, value in row["values"].items())
-            cells = (row["area"] or "", row["name"], row["kind"], ", ".join(row["can"]).replace("_", " "))
+            able = ", ".join(row["can"]).replace("_", " ")
+            cells = (row["area"] or "", row["name"], row["kind"], row["dialect"], able)
             table.add_row(*map(printable, cells), printable(state) if row["available"] else "offline")
         console.print(table)
     for row in found["left_out"]:

@@ -4,10 +4,10 @@ from rich.console import Console
 
 from edgeagent.agent import running_broker
 from edgeagent.settings import AgentSettings
-from edgeagent.simulate.house import house, plant
+from edgeagent.simulate.house import house, mixed_house, plant
 from edgeagent.simulate.live import live
 
-PLACES = {"house": house, "plant": plant}
+PLACES = {"house": house, "mixed": mixed_house, "plant": plant}
 
 
 async def simulate(settings: AgentSettings, place: str) -> int:

@@ -12,6 +12,7 @@ State = Mapping[str, Any]
 class Appliance:
     """A thing: how it announces itself, and two functions.
 
+    `there_gone` are the payloads of its availability topic. What several things announce on one topic is a list.
     `react` takes state, command topic and payload, and gives the states that follow, the last of which stays; none if
     the order makes no sense to it. `tell` gives the payload of each state topic.
     """
@@ -24,6 +25,7 @@ class Appliance:
     initial: State
     react: Callable[[State, str, str], tuple[State, ...]]
     tell: Callable[[State], Mapping[str, str]]
+    there_gone: tuple[str, str] = ("online", "offline")
 
 
 def zigbee_light(key: str, name: str, area: str) -> Appliance:
@@ -60,6 +62,7 @@ def zigbee_light(key: str, name: str, area: str) -> Appliance:
         off,
         react,
         lambda state: {base: json.dumps(state)},
+        ('{"state": "online"}', '{"state": "offline"}'),
     )
 
 

@@ -17,6 +17,7 @@ from edgeagent.simulate.appliances import (
     simple,
     zigbee_light,
 )
+from edgeagent.simulate.native_appliances import homie_relay, tasmota_plug, zigbee_lamp
 
 Fault = Literal["none", "dead", "lying"]
 """dead: takes orders and does not answer; lying: answers every order with the state that it had before."""
@@ -40,7 +41,9 @@ class House:
 
     def announcements(self) -> tuple[Message, ...]:
         """Return what the things publish when they start: announcement, availability and state, all retained."""
-        return tuple(message for key in self._appliances if key not in self._gone for message in self._start(key))
+        there = [key for key in self._appliances if key not in self._gone]
+        announced = {self._appliances[key].discovery_topic: self._announced(key) for key in there}
+        return (*announced.values(), *(message for key in there for message in self._state(key)))
 
     def subscriptions(self) -> tuple[str, ...]:
         """Return the topics on which orders come in."""
@@ -83,8 +86,8 @@ class House:
         """Take a thing away; return its last will and, if it is removed for good, the end of its announcement."""
         self._gone.add(key)
         appliance = self._appliances[key]
-        will = _presence(appliance, "offline")
-        return (will, Message(appliance.discovery_topic, b"", retain=True)) if removed else (will,)
+        will = _presence(appliance, there=False)
+        return (will, self._announced(key)) if removed else (will,)
 
     def come_back(self, key: str) -> tuple[Message, ...]:
         """Bring a thing back; return what it publishes when it starts."""
@@ -92,9 +95,23 @@ class House:
         return self._start(key)
 
     def _start(self, key: str) -> tuple[Message, ...]:
+        return (self._announced(key), *self._state(key))
+
+    def _state(self, key: str) -> tuple[Message, ...]:
         appliance = self._appliances[key]
-        announcement = Message(appliance.discovery_topic, json.dumps(appliance.announcement).encode(), retain=True)
-        return (announcement, _presence(appliance, "online"), *_told(appliance, self._states[key]))
+        return (_presence(appliance, there=True), *_told(appliance, self._states[key]))
+
+    def _announced(self, key: str) -> Message:
+        """Return what is announced on the thing's topic: by it alone, or by the bridge that it is behind."""
+        topic = self._appliances[key].discovery_topic
+        there = [
+            one.announcement
+            for one in self._appliances.values()
+            if one.discovery_topic == topic and one.key not in self._gone
+        ]
+        if topic.endswith("/bridge/devices"):
+            return Message(topic, json.dumps(there).encode(), retain=True)
+        return Message(topic, json.dumps(there[0]).encode() if there else b"", retain=True)
 
 
 def house(*, delay_s: float = 0.05) -> House:
@@ -113,6 +130,20 @@ def house(*, delay_s: float = 0.05) -> House:
             simple("switch", "kettle", "Kettle", "Kitchen", "OFF", switch, device_class="outlet"),
             fan("bedroom_fan", "Bedroom fan", "Bedroom"),
             simple("sensor", "outdoor_temperature", "Outdoor temperature", "Garden", "11.5", {}, **degrees),
+        ),
+        delay_s=delay_s,
+    )
+
+
+def mixed_house(*, delay_s: float = 0.05) -> House:
+    """Return a home in four dialects."""
+    return House(
+        (
+            dimmer("kitchen_light", "Kitchen light", "Kitchen"),
+            tasmota_plug("DC4F224A1B2C", "coffee", "Coffee machine"),
+            zigbee_lamp("zigbee2mqtt", "0x001788010bcf9a41", "study/desk_lamp"),
+            zigbee_lamp("zigbee2mqtt", "0x001788010bcf9a42", "Floor lamp"),
+            homie_relay("pond", "Pond pump"),
         ),
         delay_s=delay_s,
     )
@@ -162,6 +193,6 @@ def _told(appliance: Appliance, state: State) -> tuple[Message, ...]:
     return tuple(Message(topic, text.encode(), retain=True) for topic, text in appliance.tell(state).items())
 
 
-def _presence(appliance: Appliance, word: str) -> Message:
-    payload = json.dumps({"state": word}) if "availability" in appliance.announcement else word
+def _presence(appliance: Appliance, *, there: bool) -> Message:
+    payload = appliance.there_gone[0 if there else 1]
     return Message(appliance.availability_topic, payload.encode(), retain=True)
