@@ -1,11 +1,13 @@
 """How long a pause must be before what was said is taken for all of it. Pure.
 
-- Nothing can follow, or nothing that would change what is done: a breath; a little more where the last word may be the
-  beginning of a longer one.
+- Nothing can follow: a breath; a quarter of a second where the last word may be the beginning of a longer one.
+- Something can, but would change nothing: as for a question, since the last word may be the beginning of another that
+  sounds like it ("four" of "forty percent").
 - Something can: by what is lost if it does (a question, an order, one that may open, unlock or start something).
 - The sentence is not whole: longest.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,10 +23,15 @@ POLITE = frozenset({"please"})
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """How long it must be, and what ends the utterance then."""
+    """How long it must be, and what ends the utterance then.
+
+    `lasts_s` is silence by the speech detector. The recognizer alone must have heard no word for `wordless_s`: while a
+    long word is being said, its best guess may be an earlier one.
+    """
 
     lasts_s: float
     means: EndedBy
+    wordless_s: float
 
 
 def pause_after(words: Sequence[str], interpreter: Interpreter, settings: HearingSettings) -> Pause:
@@ -32,12 +39,16 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     automaton = interpreter.automaton
     state = automaton.walk(words) if words else None
     if state is None or not automaton.is_final(state):
-        return Pause(settings.unfinished_s, "silence")
-    parses = automaton.parse(words)
-    if automaton.follow(state) <= POLITE or (parses and _is_settled(parses[0], state, interpreter)):
+        return Pause(settings.unfinished_s, "silence", math.inf)
+    if automaton.follow(state) <= POLITE:
         is_piece = _is_piece_of_a_word(words, automaton)
-        return Pause(settings.question_could_go_on_s if is_piece else settings.complete_s, "complete")
-    return Pause(max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s), "silence")
+        wait_s = settings.question_could_go_on_s if is_piece else settings.complete_s
+        return Pause(wait_s, "complete", wait_s)
+    parses = automaton.parse(words)
+    wait_s = max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s)
+    if parses and _is_settled(parses[0], state, interpreter):
+        return Pause(min(wait_s, settings.question_could_go_on_s), "complete", max(wait_s, settings.could_go_on_s))
+    return Pause(wait_s, "silence", wait_s)
 
 
 def _is_settled(best: Parse, state: int, interpreter: Interpreter) -> bool:

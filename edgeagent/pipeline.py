@@ -168,8 +168,7 @@ def _be_patient(utterance: Utterance, partial: Transcript, interpreter: Interpre
     """
     pause = pause_after([word.text for word in partial.words], interpreter, settings)
     utterance.patience_s, utterance.pause_means = pause.lasts_s, pause.means
-    is_sentence = pause.lasts_s < settings.unfinished_s
-    if is_sentence and partial.heard_s - partial.words[-1].end_s >= pause.lasts_s:
+    if partial.words and partial.heard_s - partial.words[-1].end_s >= pause.wordless_s:
         utterance.end(pause.means)
 
 

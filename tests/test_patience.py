@@ -1,5 +1,6 @@
 """How long a pause must be: by what can follow, and by whether it would change what is done."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from edgeagent.settings import HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
 HEARING = HearingSettings()
-AT_ONCE = Pause(HEARING.complete_s, "complete")
+AT_ONCE = Pause(HEARING.complete_s, "complete", HEARING.complete_s)
+SOON = Pause(HEARING.question_could_go_on_s, "complete", HEARING.could_go_on_s)
 DEVICES = Path(__file__).parent / "data" / "home_devices.yaml"
 
 
@@ -26,7 +28,6 @@ def interpreter() -> Interpreter:
 @pytest.mark.parametrize(
     "said",
     [
-        "set the bed light to red",  # nothing can follow
         "turn off the bed light",  # "in the bedroom" can follow, but there is only one
         "close the sliding door",
         "lock the front door",
@@ -34,8 +35,19 @@ def interpreter() -> Interpreter:
         "what time is it",  # "right now" can follow
     ],
 )
-def test_what_can_only_mean_one_thing_is_not_waited_for(interpreter: Interpreter, said: str) -> None:
+def test_what_can_only_mean_one_thing_is_hardly_waited_for(interpreter: Interpreter, said: str) -> None:
+    pause = pause_after(said.split(), interpreter, HEARING)
+    assert (pause.lasts_s, pause.means) == (SOON.lasts_s, SOON.means)
+    assert pause.wordless_s >= SOON.wordless_s
+
+
+@pytest.mark.parametrize("said", ["set the bed light to red", "turn off the tv in the kitchen"])
+def test_what_nothing_can_follow_is_not_waited_for(interpreter: Interpreter, said: str) -> None:
     assert pause_after(said.split(), interpreter, HEARING) == AT_ONCE
+
+
+def test_a_number_that_sounds_like_the_beginning_of_another_is_given_time(interpreter: Interpreter) -> None:
+    assert pause_after(["set", "the", "bed", "light", "to", "four"], interpreter, HEARING) == SOON
 
 
 @pytest.mark.parametrize(
@@ -52,7 +64,9 @@ def test_what_can_only_mean_one_thing_is_not_waited_for(interpreter: Interpreter
     ],
 )
 def test_what_could_become_something_else_is_waited_for(interpreter: Interpreter, said: str, lasts_s: float) -> None:
-    assert pause_after(said.split(), interpreter, HEARING) == Pause(lasts_s, "silence")
+    pause = pause_after(said.split(), interpreter, HEARING)
+    assert (pause.lasts_s, pause.means) == (lasts_s, "silence")
+    assert pause.wordless_s == (math.inf if lasts_s == HEARING.unfinished_s else lasts_s)
 
 
 def test_a_word_that_may_be_the_beginning_of_another_is_given_time(interpreter: Interpreter) -> None:
