@@ -128,6 +128,28 @@ def simulate(
 
 
 @app.command()
+def log(  # its options are its parameters
+    settings: SettingsFile = None,
+    since: Annotated[str | None, typer.Option(help="An age as in 15m, 2h, 7d, or a date or time.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only what concerned this device.")] = None,
+    step: Annotated[str | None, typer.Option(help="understood, question, rejected, published, done or failed.")] = None,
+    *,
+    check: Annotated[bool, typer.Option("--check", help="See whether the log is as it was written.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what was ordered, by which words, and what came of it."""
+    from datetime import UTC, datetime
+
+    from edgeagent.cli.log import Wanted, check_log, show_log, since_of
+
+    wanted = settings_of(settings)
+    if check:
+        raise typer.Exit(check_log(wanted, is_json=json))
+    began = None if since is None else since_of(since, datetime.now(UTC))
+    raise typer.Exit(show_log(wanted, Wanted(began, device, step), is_json=json))
+
+
+@app.command()
 def talk(settings: SettingsFile = None) -> None:
     """Have the running daemon listen to what is said next (push to talk; `[waking] push_to_talk = true`)."""
     from edgeagent.bell import ask

@@ -21,6 +21,7 @@ from edgeagent.act.remembered import RememberedOrders
 from edgeagent.act.timers import Timers
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.answer.voice import Voice
+from edgeagent.audit import AUDIT, Trail
 from edgeagent.bell import BELL, Wish, answer_rings
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
@@ -32,6 +33,7 @@ from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.messages import Answer, Command, Frame, Interpretation, Kind, Message, Outcome, Rejection, Report, Step
+from edgeagent.notes import Notes
 from edgeagent.pipeline import Heard, Surroundings, obey, say
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
@@ -102,6 +104,8 @@ class Agent:
         self._urgent: asyncio.Queue[Interpretation] = asyncio.Queue(WAITING_ORDERS)
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
         self._typed = 0
+        trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
+        self.notes = Notes(trail)
         self._around = Surroundings(
             self.devices,
             Expectations(),
@@ -320,6 +324,7 @@ class Agent:
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)
+        self.notes.note(step)
         message = None if self._reports is None else self._reports.event(step)
         if message is not None and not self._events.full():
             self._events.put_nowait(message)
@@ -352,11 +357,13 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
             "send events": agent.send_events(),
             "timers": agent.run_timers(),
             "watch lessons": agent.watch_lessons(),
+            "notes": agent.notes.keep(),
         }
         async with doing(duties):
             try:
                 yield agent
             finally:
+                await agent.notes.flush()
                 if reports is not None:
                     await bus.publish(reports.state(online=False, reason="stopped"))
 

@@ -15,8 +15,9 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from edgeagent.errors import SettingsError
 from edgeagent.messages import Command, Outcome, Published, Question, Rejection, RejectionReason, Step
@@ -72,44 +73,25 @@ class Trail:
             fcntl.flock(lock, fcntl.LOCK_EX)
             files = files_of(self._folder)
             path = files[-1] if files else self._folder / _name(1)
-            with path.open("a+b") as file:
+            with _opened(path) as file:
                 last, torn = _mend(file)
-                if last is None:
-                    last = _last_of(files[:-1])
-                if file.seek(0, os.SEEK_END) >= self._file_bytes:
-                    path = self._folder / _name(int(path.stem) + 1)
-                    self._append(path, last, entries)
-                    self._forget([*files, path])
-                else:
-                    self._write(file, last, [*([{"step": TORN, "bytes": torn}] if torn else []), *entries])
+                last = _last_of(files[:-1]) if last is None else last
+                if file.seek(0, os.SEEK_END) < self._file_bytes:
+                    _write(file, last, [*([{"step": TORN, "bytes": torn}] if torn else []), *entries])
+                    return
+            path = self._folder / _name(int(path.stem) + 1)
+            with _opened(path) as file:
+                _write(file, last, entries)
+            self._forget([*files, path])
 
-    def _append(self, path: Path, last: str, entries: Sequence[Entry]) -> None:
-        with path.open("a+b") as file:
-            path.chmod(0o600)
-            self._write(file, last, entries)
+    def _forget(self, files: Sequence[Path]) -> None:
+        for path in files[: -self._most_files]:
+            path.unlink(missing_ok=True)
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-    def _write(self, file: BinaryIO, last: str, entries: Iterable[Entry]) -> None:
-        end = file.seek(0, os.SEEK_END)
-        lines = []
-        for entry in entries:
-            line, last = _line(entry, last)
-            lines.append(line)
-        try:
-            file.write(b"".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(end)
-            raise
-
-    def _forget(self, files: Sequence[Path]) -> None:
-        for path in files[: -self._most_files]:
-            path.unlink(missing_ok=True)
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -154,6 +136,28 @@ def _name(number: int) -> str:
     return f"{number:06}.jsonl"
 
 
+def _opened(path: Path) -> FileIO:
+    """Open a file for the owner alone, without a buffer: what the disk has taken can be taken back."""
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a+b", buffering=0)
+
+
+def _write(file: FileIO, last: str, entries: Iterable[Entry]) -> None:
+    """Write all entries durably, or none of them."""
+    end = file.seek(0, os.SEEK_END)
+    lines = []
+    for entry in entries:
+        line, last = _line(entry, last)
+        lines.append(line)
+    rest = memoryview(b"".join(lines))
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(end)
+        raise
+
+
 def _line(entry: Entry, last: str) -> tuple[bytes, str]:
     chained = {**entry, "before": last}
     digest = _hash(chained)
@@ -168,7 +172,7 @@ def _hash(entry: Entry) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
-def _mend(file: BinaryIO) -> tuple[str | None, int]:
+def _mend(file: FileIO) -> tuple[str | None, int]:
     """Cut a torn line off; return the hash of the last whole one (None: there is none), and the bytes cut off."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(0, size - 2 * LONGEST_LINE))

@@ -208,6 +208,8 @@ class ActingSettings(Settings):
     """Own command sets, in template syntax."""
     device_files: tuple[FilePath, ...] = ()
     """Own devices, by the topics on which they are ordered and told."""
+    audit: bool = True
+    """Keep a log of what was ordered, by which words, and what came of it: `edgeagent log`."""
     max_devices: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     """Devices beyond this many are refused, and counted."""
 

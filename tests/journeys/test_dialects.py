@@ -12,6 +12,7 @@ from brokers import HAS_MOSQUITTO, eventually, mosquitto
 from brokers import settings as broker_settings
 
 from edgeagent.agent import Agent, Parts, opened
+from edgeagent.audit import AUDIT, check, entries_of
 from edgeagent.bus import Bus, connect
 from edgeagent.messages import Message, Step
 from edgeagent.reports import Reports
@@ -74,6 +75,10 @@ def test_an_order_is_acknowledged_in_every_dialect(
             assert reached.items() <= house.state(key).items()
 
     asyncio.run(journey())
+    told = [(entry["step"], entry.get("text")) for entry in entries_of(tmp_path / AUDIT)]
+    assert told[0] == ("understood", said)
+    assert told[-1][0] == "done"
+    assert check(tmp_path / AUDIT).problems == ()
 
 
 def test_an_own_device_is_ordered_on_its_topics_after_a_yes(tmp_path: Path) -> None:
