@@ -462,7 +462,7 @@ def test_a_topic_of_another_form_is_refused(topic: str) -> None:
 
 
 def test_a_component_that_nobody_speaks_to_is_left_out_and_no_error() -> None:
-    found = announce("event/x", {"name": "A", "state_topic": "a"})
+    found = announce("camera/x", {"name": "A", "topic": "a"})
     assert found.entities == ()
     assert found.left_out
 

@@ -24,6 +24,14 @@ from edgeagent.act.dialects.homeassistant_measures import (
     SceneConfig,
     SensorConfig,
 )
+from edgeagent.act.dialects.homeassistant_more import (
+    EventConfig,
+    HumidifierConfig,
+    LawnMowerConfig,
+    SirenConfig,
+    TemplateLightConfig,
+    WaterHeaterConfig,
+)
 from edgeagent.act.dialects.homeassistant_movers import (
     CoverConfig,
     FanConfig,
@@ -53,7 +61,7 @@ _SHARED = (
 _TOPIC = re.compile(r"(?P<component>[a-z_]{1,32})/(?:[a-zA-Z0-9_-]{1,128}/)?[a-zA-Z0-9_-]{1,128}/config")
 
 _COMPONENTS: Mapping[str, Callable[[Mapping[str, Any]], type[ComponentConfig]]] = {
-    "light": light,
+    "light": lambda config: TemplateLightConfig if config.get("schema") == "template" else light(config),
     "switch": lambda _: SwitchConfig,
     "lock": lambda _: LockConfig,
     "cover": lambda _: CoverConfig,
@@ -66,6 +74,11 @@ _COMPONENTS: Mapping[str, Callable[[Mapping[str, Any]], type[ComponentConfig]]] 
     "binary_sensor": lambda _: BinarySensorConfig,
     "scene": lambda _: SceneConfig,
     "button": lambda _: ButtonConfig,
+    "siren": lambda _: SirenConfig,
+    "humidifier": lambda _: HumidifierConfig,
+    "water_heater": lambda _: WaterHeaterConfig,
+    "lawn_mower": lambda _: LawnMowerConfig,
+    "event": lambda _: EventConfig,
 }
 
 

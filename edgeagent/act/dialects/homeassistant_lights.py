@@ -193,7 +193,7 @@ def light(config: Mapping[str, Any]) -> type[ComponentConfig]:
         case "default" | "basic":
             return LightConfig
         case other:
-            raise PayloadError(f"schema: expected default or json, found {other!a:.40}")
+            raise PayloadError(f"schema: expected default, json or template, found {other!a:.40}")
 
 
 def _percent(scale: int) -> Callable[[float], float]:

@@ -9,31 +9,37 @@ from edgeagent.act.dialects.schema import CheckedTemplate, Config, Name, Payload
 from edgeagent.errors import PayloadError
 
 _ABBREVIATIONS = """
-avty availability; avty_mode availability_mode; avty_t availability_topic; avty_tpl availability_template;
-bri_cmd_t brightness_command_topic; bri_cmd_tpl brightness_command_template; bri_scl brightness_scale;
-bri_stat_t brightness_state_topic; bri_val_tpl brightness_value_template; clrm color_mode; cmd_t command_topic;
-cmd_tpl command_template; cmps components; curr_temp_t current_temperature_topic;
-curr_temp_tpl current_temperature_template; dev device; dev_cla device_class; en enabled_by_default;
-ent_cat entity_category; hs_cmd_t hs_command_topic; hs_cmd_tpl hs_command_template; hs_stat_t hs_state_topic;
-hs_val_tpl hs_value_template; max_temp max_temp; min_temp min_temp; mode_cmd_t mode_command_topic;
-mode_cmd_tpl mode_command_template; mode_stat_t mode_state_topic; mode_stat_tpl mode_state_template; o origin;
-obj_id object_id; on_cmd_type on_command_type; opt optimistic; p platform; pct_cmd_t percentage_command_topic;
-pct_cmd_tpl percentage_command_template; pct_stat_t percentage_state_topic; pct_val_tpl percentage_value_template;
-pl_avail payload_available; pl_cls payload_close; pl_lock payload_lock; pl_not_avail payload_not_available;
-pl_off payload_off; pl_on payload_on; pl_open payload_open; pl_prs payload_press; pl_ret payload_return_to_base;
-pl_stop payload_stop; pl_strt payload_start; pl_unlk payload_unlock; pos reports_position; pos_clsd position_closed;
-pos_open position_open; pos_t position_topic; pos_tpl position_template; pow_cmd_t power_command_topic;
-pow_cmd_tpl power_command_template; rgb_cmd_t rgb_command_topic; rgb_cmd_tpl rgb_command_template;
-rgb_stat_t rgb_state_topic; rgb_val_tpl rgb_value_template; set_pos_t set_position_topic;
-set_pos_tpl set_position_template; spd_rng_max speed_range_max; spd_rng_min speed_range_min; stat_cla state_class;
-stat_clsd state_closed; stat_closing state_closing; stat_jam state_jammed; stat_locked state_locked;
-stat_locking state_locking; stat_off state_off; stat_on state_on; stat_open state_open; stat_opening state_opening;
-stat_stopped state_stopped; stat_t state_topic; stat_unlocked state_unlocked; stat_unlocking state_unlocking;
-stat_val_tpl state_value_template; sup_clrm supported_color_modes; sup_feat supported_features; t topic;
-temp_cmd_t temperature_command_topic; temp_cmd_tpl temperature_command_template;
-temp_stat_t temperature_state_topic; temp_stat_tpl temperature_state_template; temp_unit temperature_unit;
-uniq_id unique_id; unit_of_meas unit_of_measurement; val_tpl value_template; xy_cmd_t xy_command_topic;
-xy_cmd_tpl xy_command_template; xy_stat_t xy_state_topic; xy_val_tpl xy_value_template
+act_stat_t activity_state_topic; act_val_tpl activity_value_template; avty availability; avty_mode availability_mode;
+avty_t availability_topic; avty_tpl availability_template; b_tpl blue_template; bri_cmd_t brightness_command_topic;
+bri_cmd_tpl brightness_command_template; bri_scl brightness_scale; bri_stat_t brightness_state_topic; bri_tpl
+brightness_template; bri_val_tpl brightness_value_template; clrm color_mode; cmd_off_tpl command_off_template;
+cmd_on_tpl command_on_template; cmd_t command_topic; cmd_tpl command_template; cmps components; curr_hum_t
+current_humidity_topic; curr_hum_tpl current_humidity_template; curr_temp_t current_temperature_topic; curr_temp_tpl
+current_temperature_template; dev device; dev_cla device_class; dock_cmd_t dock_command_topic; dock_cmd_tpl
+dock_command_template; en enabled_by_default; ent_cat entity_category; evt_typ event_types; g_tpl green_template;
+hs_cmd_t hs_command_topic; hs_cmd_tpl hs_command_template; hs_stat_t hs_state_topic; hs_val_tpl hs_value_template;
+hum_cmd_t target_humidity_command_topic; hum_cmd_tpl target_humidity_command_template; hum_stat_t
+target_humidity_state_topic; hum_state_tpl target_humidity_state_template; max_hum max_humidity; max_temp max_temp;
+min_hum min_humidity; min_temp min_temp; mode_cmd_t mode_command_topic; mode_cmd_tpl mode_command_template;
+mode_stat_t mode_state_topic; mode_stat_tpl mode_state_template; o origin; obj_id object_id; on_cmd_type
+on_command_type; opt optimistic; p platform; pause_cmd_t pause_command_topic; pause_mw_cmd_tpl pause_command_template;
+pct_cmd_t percentage_command_topic; pct_cmd_tpl percentage_command_template; pct_stat_t percentage_state_topic;
+pct_val_tpl percentage_value_template; pl_avail payload_available; pl_cls payload_close; pl_lock payload_lock;
+pl_not_avail payload_not_available; pl_off payload_off; pl_on payload_on; pl_open payload_open; pl_prs payload_press;
+pl_ret payload_return_to_base; pl_stop payload_stop; pl_strt payload_start; pl_unlk payload_unlock; pos
+reports_position; pos_clsd position_closed; pos_open position_open; pos_t position_topic; pos_tpl position_template;
+pow_cmd_t power_command_topic; pow_cmd_tpl power_command_template; r_tpl red_template; rgb_cmd_t rgb_command_topic;
+rgb_cmd_tpl rgb_command_template; rgb_stat_t rgb_state_topic; rgb_val_tpl rgb_value_template; set_pos_t
+set_position_topic; set_pos_tpl set_position_template; spd_rng_max speed_range_max; spd_rng_min speed_range_min;
+stat_cla state_class; stat_closing state_closing; stat_clsd state_closed; stat_jam state_jammed; stat_locked
+state_locked; stat_locking state_locking; stat_off state_off; stat_on state_on; stat_open state_open; stat_opening
+state_opening; stat_stopped state_stopped; stat_t state_topic; stat_tpl state_template; stat_unlocked state_unlocked;
+stat_unlocking state_unlocking; stat_val_tpl state_value_template; strt_mw_cmd_t start_mowing_command_topic;
+strt_mw_cmd_tpl start_mowing_command_template; sup_clrm supported_color_modes; sup_feat supported_features; t topic;
+temp_cmd_t temperature_command_topic; temp_cmd_tpl temperature_command_template; temp_stat_t temperature_state_topic;
+temp_stat_tpl temperature_state_template; temp_unit temperature_unit; uniq_id unique_id; unit_of_meas
+unit_of_measurement; val_tpl value_template; xy_cmd_t xy_command_topic; xy_cmd_tpl xy_command_template; xy_stat_t
+xy_state_topic; xy_val_tpl xy_value_template
 """
 """Those of Home Assistant's list (components/mqtt/abbreviations.py) whose fields are read here."""
 _DEVICE_ABBREVIATIONS = "cns connections; ids identifiers; sa suggested_area"
