@@ -234,6 +234,7 @@ async def _perform_all(planned: Plan, around: Surroundings) -> tuple[Outcome, ..
             for message in order.messages if isinstance(order, Order) else ():
                 published(action, message)
         return ()
+    around.dialogue.note(planned, around.devices.values)
     outcomes = await asyncio.gather(
         *(
             perform(action, around.devices, around.expectations, around.link, around.settings.deadline_s, published)

@@ -80,7 +80,10 @@ class Talk:
         return self.obey(heard) if isinstance(heard, Command) else heard
 
     def obey(self, one: Command) -> Planned:
-        return self.dialogue.next(one, lambda alone: planned(alone, self.devices, self._here))
+        outcome = self.dialogue.next(one, lambda alone: planned(alone, self.devices, self._here))
+        if isinstance(outcome, Plan):
+            self.dialogue.note(outcome, self.devices.values)
+        return outcome
 
 
 def orders(outcome: Planned) -> list[tuple[str, str, Value]]:

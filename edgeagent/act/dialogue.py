@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from edgeagent.act.plan import Plan, Planned, TimerOrder
 from edgeagent.act.safety import worst
 from edgeagent.act.targets import called, is_offered, narrowed
+from edgeagent.act.undo import UNDO, LastDone, Values
 from edgeagent.messages import Action, Answer, Command, Question, Rejection
 from edgeagent.settings import ActingSettings
 
@@ -49,6 +50,11 @@ class Dialogue:
         self._settings = settings
         self._clock = clock
         self._pending: _Pending | None = None
+        self._last = LastDone(clock)
+
+    def note(self, plan: Plan, values: Values) -> None:
+        """Take note of a plan that is about to be carried out: it may be undone. `values` are the devices' by id."""
+        self._last.note(plan.actions, values)
 
     def next(self, command: Command, plan: Planner) -> Planned:
         """Return what to do about a command, given what is open."""
@@ -62,6 +68,9 @@ class Dialogue:
                 return Answer(command.utterance, "All right." if pending else "There is nothing to cancel.")
             case "choose":
                 return self._chosen(command, pending, plan)
+            case intent if intent == UNDO:
+                back = self._last.undone(command)
+                return back if isinstance(back, Rejection) else self._guarded(command, Plan(command, back))
             case _:
                 return self._guarded(command, plan(command))
 

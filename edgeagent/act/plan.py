@@ -15,6 +15,7 @@ from edgeagent.act.amounts import Wish, amount, is_dark
 from edgeagent.act.queries import query
 from edgeagent.act.safety import is_stop
 from edgeagent.act.targets import Home, narrowed, targets
+from edgeagent.act.undo import UNDO
 from edgeagent.messages import Action, Answer, Capability, Command, Device, Question, Rejection, Value
 
 __all__ = ["Home", "Plan", "Planned", "TimerOrder", "narrowed", "plan"]
@@ -84,7 +85,7 @@ _TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_
 _TOLD = frozenset({"get_time", "get_date", "help"})
 INTENTS = frozenset(
     {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, "get_state", "get_value", EMERGENCY_STOP}
-    | {"confirm", "deny", "choose"}
+    | {"confirm", "deny", "choose", UNDO}
 )
 """All that this agent can do, or take for an answer to a question."""
 
@@ -104,7 +105,7 @@ def stakes_of(intent: str) -> Stakes:
     """
     if intent in _TIMERS or intent in _TOLD or intent in {"get_state", "get_value"}:
         return "nothing"
-    return "much" if intent in _MAY_BE_GUARDED else "something"
+    return "much" if intent in _MAY_BE_GUARDED or intent == UNDO else "something"
 
 
 def plan(command: Command, home: Home, here: str | None, now: Callable[[], datetime]) -> Planned:

@@ -155,3 +155,17 @@ def test_states_that_nobody_retains_are_asked_for(tmp_path: Path) -> None:
             overhearing.cancel()
 
     asyncio.run(journey())
+
+
+def test_the_last_order_is_undone_on_the_bus(tmp_path: Path) -> None:
+    async def journey() -> None:
+        async with home(tmp_path) as (house, agent, _):
+            plug = next(one for one in agent.devices.all_devices() if one.name == "Coffee machine")
+            await eventually(lambda: agent.devices.values(plug.id) == {"power": "off"})
+            await agent.obey_text("turn on the coffee machine")
+            assert house.state("coffee") == {"POWER": "ON"}
+            outcomes = await agent.obey_text("undo that")
+            assert [outcome.status for outcome in outcomes] == ["done"]
+            assert house.state("coffee") == {"POWER": "OFF"}
+
+    asyncio.run(journey())
