@@ -252,7 +252,9 @@ class Agent:
         """Listen to a source to its end, and do what is said; one utterance after the other."""
 
         def too_busy(heard: Heard) -> None:
-            self._tell(Rejection(heard.transcript.utterance, "busy", heard.transcript.text))
+            found = heard.interpretation
+            is_for_us = not isinstance(found, Rejection)
+            self._tell(Rejection(heard.transcript.utterance, "busy", heard.transcript.text) if is_for_us else found)
 
         def at_once(heard: Heard) -> bool:
             if not _is_urgent(heard.interpretation):

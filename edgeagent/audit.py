@@ -76,8 +76,9 @@ class Trail:
             with _opened(path) as file:
                 last, torn = _mend(file)
                 last = _last_of(files[:-1]) if last is None else last
+                entries = [*([{"step": TORN, "bytes": torn}] if torn else []), *entries]
                 if file.seek(0, os.SEEK_END) < self._file_bytes:
-                    _write(file, last, [*([{"step": TORN, "bytes": torn}] if torn else []), *entries])
+                    _write(file, last, entries)
                     return
             path = self._folder / _name(int(path.stem) + 1)
             with _opened(path) as file:
@@ -161,7 +162,7 @@ def _write(file: FileIO, last: str, entries: Iterable[Entry]) -> None:
 def _line(entry: Entry, last: str) -> tuple[bytes, str]:
     chained = {**entry, "before": last}
     digest = _hash(chained)
-    line = json.dumps({**chained, "hash": digest}, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+    line = json.dumps({**chained, "hash": digest}).encode() + b"\n"
     if len(line) > LONGEST_LINE:
         return _line({"at": entry.get("at"), "step": entry.get("step"), "left_out": len(line)}, last)
     return line, digest

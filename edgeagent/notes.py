@@ -6,6 +6,7 @@ import uuid
 from datetime import UTC, datetime
 
 from edgeagent.audit import Entry, Trail, entry_of
+from edgeagent.errors import EdgeAgentError
 from edgeagent.messages import Step
 
 log = logging.getLogger(__name__)
@@ -51,11 +52,12 @@ class Notes:
         if self._trail is None or not self._waiting:
             return
         entries, self._waiting = self._waiting, []
-        if self._lost:
-            entries = [{"run": self._run, "at": entries[0]["at"], "step": GAP, "lost": self._lost}, *entries]
+        told, gap = self._lost, []
+        if told:
+            gap = [{"run": self._run, "at": entries[0]["at"], "step": GAP, "lost": told}]
         try:
-            await asyncio.to_thread(self._trail.append, entries)
-            self._lost = 0
-        except OSError as error:
-            self._lost += sum(1 for entry in entries if entry["step"] != GAP)
-            log.error("the audit trail cannot be written", extra={"problem": error.strerror or str(error)})  # noqa: TRY400
+            await asyncio.to_thread(self._trail.append, [*gap, *entries])
+            self._lost -= told
+        except (OSError, EdgeAgentError) as error:
+            self._lost += len(entries)
+            log.error("the audit trail cannot be written", extra={"problem": str(error)})  # noqa: TRY400

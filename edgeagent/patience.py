@@ -19,9 +19,6 @@ from edgeagent.understand.interpret import Interpreter
 
 POLITE = frozenset({"please"})
 """Words that may follow a whole sentence without changing it: they are not waited for."""
-WORDLESS_S = 0.35
-"""After a device, when only its place could follow. Not before a mere word, such as percent, which takes longer to say:
-"forty percent" is "forty eight" until it is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,7 @@ class Pause:
     """How long it must be, and what ends the utterance then.
 
     `lasts_s` is silence by the speech detector. The recognizer alone must have heard no word for `wordless_s`: while a
-    long word is being said, its best guess may be an earlier one.
+    long word is being said, or one that it does not know, it hears none.
     """
 
     lasts_s: float
@@ -50,9 +47,7 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     parses = automaton.parse(words)
     wait_s = max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s)
     if parses and _is_settled(parses[0], state, interpreter):
-        is_word_to_come = not automaton.ahead(state, POLITE).slots
-        wordless_s = max(wait_s, settings.could_go_on_s) if is_word_to_come else WORDLESS_S
-        return Pause(min(wait_s, settings.question_could_go_on_s), "complete", wordless_s)
+        return Pause(min(wait_s, settings.question_could_go_on_s), "complete", max(wait_s, settings.could_go_on_s))
     return Pause(wait_s, "silence", wait_s)
 
 

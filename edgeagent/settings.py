@@ -149,7 +149,7 @@ class HearingSettings(Settings):
     """Pause in the middle of a sentence, or after speech that is no sentence."""
     cap_s: Annotated[float, Field(ge=1, le=60)] = 12.0
     """The longest utterance."""
-    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.3
+    unsure_below: Annotated[float, Field(ge=0, le=1)] = 0.4
     """A transcript that is less sure than this is refused."""
 
 

@@ -103,6 +103,20 @@ def test_a_torn_line_is_cut_off_and_said_so(tmp_path: Path) -> None:
     assert [entry["step"] for entry in entries_of(tmp_path)] == ["done", "done", TORN, "done"]
 
 
+def test_a_torn_line_is_said_also_where_a_new_file_begins(tmp_path: Path) -> None:
+    Trail(tmp_path).append(some(2))
+    (file,) = files_of(tmp_path)
+    with file.open("ab") as torn:
+        torn.write(b'{"at": "2026')
+    Trail(tmp_path, file_bytes=100).append(some(1, 2))
+    assert [entry["step"] for entry in entries_of(tmp_path)] == ["done", "done", TORN, "done"]
+
+
+def test_odd_letters_change_nothing(tmp_path: Path) -> None:
+    Trail(tmp_path).append([{"at": NOW, "step": "understood", "text": "caf\u00e9 \ud800 \U0001f4a1"}])
+    assert check(tmp_path).problems == ()
+
+
 def test_a_line_that_is_too_long_is_told_of_without_its_words(tmp_path: Path) -> None:
     Trail(tmp_path).append([{"at": NOW, "step": "understood", "text": "x" * 20_000}])
     (entry,) = entries_of(tmp_path)

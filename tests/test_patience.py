@@ -8,7 +8,7 @@ import pytest
 from edgeagent.evaluate.household import household
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
-from edgeagent.patience import POLITE, WORDLESS_S, Pause, pause_after
+from edgeagent.patience import POLITE, Pause, pause_after
 from edgeagent.settings import HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -38,7 +38,7 @@ def interpreter() -> Interpreter:
 def test_what_can_only_mean_one_thing_is_hardly_waited_for(interpreter: Interpreter, said: str) -> None:
     pause = pause_after(said.split(), interpreter, HEARING)
     assert (pause.lasts_s, pause.means) == (SOON.lasts_s, SOON.means)
-    assert pause.wordless_s >= WORDLESS_S
+    assert pause.wordless_s >= HEARING.could_go_on_s
 
 
 @pytest.mark.parametrize("said", ["set the bed light to red", "turn off the tv in the kitchen"])

@@ -12,7 +12,7 @@ Rules:
 import logging
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -118,7 +118,11 @@ class Devices:
     def entity(self, device: str) -> Entity | None:
         """Return how a device is spoken to."""
         known = self._known.get(device)
-        return None if known is None else known.entity
+        if known is None:
+            return None
+        self._collect()
+        spoken = self._spoken.get(device)  # with what its twin in another dialect knows of it
+        return known.entity if spoken in (None, known.entity.device) else replace(known.entity, device=spoken)
 
     def values(self, device: str) -> Mapping[Capability, Value]:
         """Return the last values that the device told."""

@@ -17,6 +17,8 @@ from edgeagent.settings import ActingSettings, Risk
 
 PASSAGES = frozenset({"garage", "garage_door", "gate", "door"})
 """Device classes of covers that keep people out. A cover without a class goes by the words of its name."""
+_PASSAGE_WORDS = frozenset({"garage", "gate", "door"})
+"""How words begin that name such a cover, or the area that it is in: garagedoor, gates."""
 _RELEASES = PASSAGES | {"unlock", "lock", "opener", "valve"}
 """Words in the name of a scene or a button that may let people or media through: what it does, nobody tells us."""
 _STOPS: frozenset[tuple[Capability, Value]] = frozenset(
@@ -73,4 +75,6 @@ def _is_guarded(action: Action) -> bool:
 def _is_passage(device: Device) -> bool:
     if device.device_class is not None:
         return device.device_class in PASSAGES
-    return bool(PASSAGES & set(key_of(device.name).split()))
+    called = (device.name, *device.aliases, device.area or "")
+    words = {word for name in called for word in key_of(name).split()}
+    return any(word.startswith(tuple(_PASSAGE_WORDS)) for word in words)

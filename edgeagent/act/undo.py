@@ -11,6 +11,7 @@ Rules:
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edgeagent.act.safety import is_stop
 from edgeagent.messages import Action, Capability, Command, Rejection, Value
 
 UNDO = "undo"
@@ -69,6 +70,10 @@ class LastDone:
 def _before(action: Action, values: Mapping[Capability, Value]) -> tuple[Capability, Value] | None:
     """Return the order that puts a device back; None where there is none, or where nothing changes."""
     capability = action.capability
+    if is_stop(capability, action.value):
+        return None
+    if capability == "opening" and "position" in action.device.capabilities and "position" in values:
+        return "position", values["position"]
     if values.get("power") == "off" and "power" in action.device.capabilities and capability != "power":
         return "power", "off"
     told = values.get(capability)

@@ -8,8 +8,10 @@ import pytest
 
 from edgeagent.act.dialects.dialect import Announcement, Entity, Order, Refused, Removal
 from edgeagent.act.dialects.homie import Homie
+from edgeagent.act.safety import risk_of
 from edgeagent.errors import PayloadError
-from edgeagent.messages import Capability, Value
+from edgeagent.messages import Action, Capability, Value
+from edgeagent.settings import ActingSettings
 
 BASE = "homie/5/kitchen-controller"
 
@@ -138,6 +140,12 @@ def test_a_lock_is_a_lock_however_it_says_so(node: Mapping[str, Any], payload: s
     assert seen(lock, "door/lock", payload) == {"lock": "unlocked"}
 
 
+def test_a_garage_stays_one_whatever_its_device_is_called() -> None:
+    moves = {"datatype": "enum", "format": "open,close", "settable": True}
+    garage = entities({"door": {"type": "garage", "properties": {"move": moves}}})["Kitchen"]
+    assert risk_of(Action("a", "u", garage.device, "opening", "open"), ActingSettings()) == "guarded"
+
+
 def test_what_else_can_be_set_is_a_set_point_and_what_cannot_is_told() -> None:
     found = entities(
         {
@@ -180,7 +188,7 @@ def test_a_device_is_there_when_it_is_ready_and_a_child_with_its_root() -> None:
         assert relay.observe(f"{BASE}/$state", state.encode()).observation.available is there
     child = entities({"relay": SWITCH}, root="bridge", parent="bridge")["Kitchen"]
     own = child.observe(f"{BASE}/$state", b"ready")
-    assert own.observation.available is None
+    assert own.observation.available is True  # a root that never speaks does no harm
     assert child.observe("homie/5/bridge/$state", b"lost", own.reachable).observation.available is False
 
 

@@ -55,7 +55,7 @@ def test_a_sentence_becomes_orders(said: str, expected: list[tuple[str, str, Val
 @pytest.mark.parametrize("name", ["common", "home", "plant"])
 def test_every_intent_of_the_command_sets_is_planned_for(name: str) -> None:
     templates = commands.built_in([name]).templates
-    answers = {"confirm", "deny", "choose"}  # the dialogue's
+    answers = {"confirm", "deny", "choose", "undo"}  # the dialogue's
     slots: dict[str, Value] = {"kind": "light", "direction": "up", "duration": 60.0, "quantity": "temperature"}
     values = dict.fromkeys(("brightness", "position", "speed", "volume", "temperature", "value"), 20.0)
     words = {"color": "red", "mode": "heat"}

@@ -144,7 +144,7 @@ def test_two_relays_are_a_shutter_that_goes_to_a_position() -> None:
     told = {"Shutter1": {"Position": 100, "Direction": 0, "Target": 100}}
     assert seen(shutter, "stat/kettle/RESULT", told) == {"position": 100.0, "opening": "open"}
     inverted = announce({"rl": [3, 3], "fn": ["Blinds", None], "sho": [1, 0, 0, 0]})["Blinds"]
-    assert published(inverted, "opening", "closed") == ("cmnd/kettle/ShutterOpen1", "")
+    assert published(inverted, "opening", "closed") == ("cmnd/kettle/ShutterClose1", "")
     assert published(inverted, "position", 30) == ("cmnd/kettle/ShutterPosition1", "70")
     assert seen(inverted, "stat/kettle/RESULT", told) == {"position": 0.0, "opening": "closed"}
 
@@ -190,8 +190,11 @@ def test_an_empty_announcement_takes_it_away() -> None:
     ("changes", "complaint"),
     [
         ({"t": "a/+/b"}, "is no topic"),
-        ({"ft": "ea/1/fleet/"}, "is below ea/"),
+        ({"ft": "ea/1/%prefix%/%topic%/"}, "is below ea/"),
+        ({"ft": "/ea/1/%prefix%/%topic%/"}, "is below ea/"),
+        ({"ft": "homeassistant/lock/x/config"}, "ft: expected %prefix% and %topic%"),
         ({"mac": "nonsense"}, "mac:"),
+        ({"mac": "AABBCCDDEEFF"}, "mac: expected that of the topic"),
         ({"state": ["OFF"]}, "state:"),
         ({"rl": "many"}, "rl:"),
         ({"fn": ["x" * 65]}, "fn.0:"),

@@ -71,6 +71,35 @@ def test_what_was_put_by_comes_back_when_the_other_goes(devices: Devices) -> Non
     assert told(devices) == [("Kettle", "zigbee2mqtt", None)]
 
 
+def test_a_device_with_a_lent_area_is_spoken_to_as_it_is_shown(devices: Devices) -> None:
+    discover(devices)
+    listed(devices, KETTLE)
+    (kettle,) = devices.all_devices()
+    entity = devices.entity(kettle.id)
+    assert entity is not None
+    assert entity.device == kettle
+
+
+def test_what_an_owner_ruled_by_the_other_name_and_what_keeps_people_out_is_kept() -> None:
+    twins = [
+        Device("a", "Driveway", "cover", frozenset({"opening"}), dialect="two", device_class="garage", thing="mac:1"),
+        Device("b", "roller 5", "cover", frozenset({"opening"}), dialect="one", thing="mac:1"),
+    ]
+    ((device,), put_by) = chosen(twins, ["one", "two"])
+    assert (device.id, device.device_class, device.aliases) == ("b", "garage", ("Driveway",))
+    assert put_by == {"a": "one"}
+
+
+def test_a_kind_that_the_preferred_dialect_lacks_stays_with_the_other() -> None:
+    parts = [
+        Device("lock", "Door", "lock", frozenset({"lock"}), dialect="two", thing="mac:1"),
+        Device("heat", "Door temperature", "sensor", frozenset({"reading"}), dialect="one", thing="mac:1"),
+    ]
+    spoken, put_by = chosen(parts, ["one", "two"])
+    assert [device.id for device in spoken] == ["lock", "heat"]
+    assert put_by == {}
+
+
 def test_states_are_asked_for_once_when_a_device_comes_or_moves(devices: Devices) -> None:
     listed(devices, KETTLE)
     listed(devices, KETTLE)

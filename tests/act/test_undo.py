@@ -59,6 +59,24 @@ def test_all_of_an_order_is_put_back_and_only_what_it_changed() -> None:
     assert orders(talk.say("undo that")) == [("Desk lamp", "power", "on")]
 
 
+def test_a_blind_goes_back_to_where_it_was() -> None:
+    devices, talk = house()
+    announce(devices, "cover", "blind", "Office blind", pos_t="blind/pos", set_pos_t="blind/pos/set")
+    told(devices, blind__pos="30")
+    assert orders(talk.say("close the office blind")) == [("Office blind", "opening", "closed")]
+    assert orders(talk.say("undo that")) == [("Office blind", "position", 30.0)]
+
+
+def test_a_stop_has_no_way_back() -> None:
+    devices, talk = house()
+    announce(devices, "switch", "press", "Press", edgeagent_kind="machine")
+    told(devices, press="ON")
+    assert orders(talk.say("stop the press")) == [("Press", "run", "stopped")]
+    assert refused(talk.say("undo that"))[0] == "not-able"
+    talk.say("emergency stop")
+    assert refused(talk.say("undo that"))[0] == "not-able"
+
+
 def test_what_unlocks_again_is_asked_about() -> None:
     devices, talk = house()
     told(devices, door="UNLOCKED")

@@ -1,6 +1,7 @@
 """Zigbee2MQTT's lists, as its versions 1.40 and 2 publish them, to devices, orders and observations."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Announcement, Entity, Order, Refused, Removal
 from edgeagent.act.dialects.zigbee2mqtt import MOST_BRIDGES, Zigbee2MQTT
+from edgeagent.act.safety import risk_of
 from edgeagent.errors import PayloadError
-from edgeagent.messages import Capability, Value
+from edgeagent.messages import Action, Capability, Value
+from edgeagent.settings import ActingSettings
 
 DATA = Path(__file__).parent.parent / "data" / "dialects"
 DEVICES = json.loads((DATA / "zigbee2mqtt_devices.json").read_text())
@@ -177,7 +181,7 @@ def test_availability_is_read_in_both_of_its_forms(house: dict[str, Entity]) -> 
     kettle = house["Kettle"]
     for online, offline in ((b"online", b"offline"), (b'{"state":"online"}', b'{"state":"offline"}')):
         bridge = kettle.observe("zigbee2mqtt/bridge/state", online)
-        assert bridge.observation.available is None
+        assert bridge.observation.available is True  # its own availability is switched off by default
         there = kettle.observe("zigbee2mqtt/Kettle/availability", online, bridge.reachable)
         assert there.observation.available is True
         assert kettle.observe("zigbee2mqtt/bridge/state", offline, there.reachable).observation.available is False
@@ -203,6 +207,46 @@ def test_what_is_wrong_is_left_out_and_the_rest_is_taken() -> None:
     assert len(found.left_out) == 5
     assert any("is no topic to speak on" in reason for reason in found.left_out)
     assert any(reason.startswith("entry 1: ieee_address:") for reason in found.left_out)
+
+
+def test_a_device_is_back_with_its_bridge_where_it_tells_nothing_of_itself() -> None:
+    devices = Devices([Zigbee2MQTT()])
+    devices.receive("zigbee2mqtt/bridge/devices", json.dumps([DEVICES[2]]).encode(), 0.0)
+    (kettle,) = devices.all_devices()
+    for state in ("offline", "online"):
+        devices.receive("zigbee2mqtt/bridge/state", state.encode(), 1.0)
+        assert devices.is_available(kettle.id) is (state == "online")
+
+
+def test_a_cover_in_the_garage_is_guarded() -> None:
+    garage = announce([{**DEVICES[4], "friendly_name": "garage/main"}]).entities[0].device
+    assert risk_of(Action("a", "u", garage, "opening", "open"), ActingSettings()) == "guarded"
+
+
+@pytest.mark.parametrize(
+    "feature",
+    [
+        {"name": "state", "type": "enum", "values": ["UP", "DOWN"]},
+        {"name": "position", "type": "numeric", "value_max": 1.7e308},
+        {"name": "position", "type": "numeric", "value_max": "x"},
+    ],
+)
+def test_an_odd_cover_takes_nothing_else_with_it(feature: Mapping[str, Any]) -> None:
+    odd = {"type": "cover", "features": [{**feature, "property": feature["name"], "access": 7}]}
+    found = announce([{**DEVICES[4], "definition": {"exposes": [odd]}}, DEVICES[2]])
+    assert "Kettle" in {entity.device.name for entity in found.entities}
+    for entity in found.entities:
+        for capability in ("opening", "position"):
+            assert isinstance(entity.order(capability, "open" if capability == "opening" else 50), Order | Refused)
+
+
+@pytest.mark.parametrize("value", [["off"], {"a": 1}, None])
+def test_a_mode_that_is_no_word_leaves_out_its_thermostat_alone(value: Any) -> None:
+    mode = {"name": "system_mode", "property": "m", "type": "enum", "access": 7, "values": [value]}
+    odd = {"type": "climate", "features": [mode]}
+    found = announce([{**DEVICES[7], "definition": {"exposes": [odd]}}, DEVICES[2]])
+    assert [entity.device.name for entity in found.entities] == ["Kettle"]
+    assert found.left_out
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"5", b"[", b"null", b"[" * 5000])

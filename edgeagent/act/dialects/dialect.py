@@ -90,7 +90,7 @@ class Entity:
     readers: tuple[Reader, ...] = ()
     writers: tuple[Writer, ...] = ()
     presences: tuple[Presence, ...] = ()
-    presence_mode: Literal["all", "any", "latest"] = "latest"
+    presence_mode: Literal["all", "any", "latest", "none-away"] = "latest"
     optimistic: bool = False
     asks: tuple[Message, ...] = ()
 
@@ -110,9 +110,9 @@ class Entity:
             return refusal
         try:
             messages = writer.write(value)
-        except PayloadError as error:
+            reaches = value if writer.words else writer.settle(float(value))
+        except (PayloadError, ArithmeticError, LookupError, ValueError) as error:
             return Refused("not-able", f"{self.device.name}: {error}")
-        reaches = value if writer.words else writer.settle(float(value))
         return Order(messages, reaches if self._tells(capability) else None)
 
     def observe(self, topic: str, payload: bytes, reachable: Mapping[str, bool] = MappingProxyType({})) -> Seen:
@@ -143,7 +143,7 @@ class Entity:
         return not self.optimistic and any(capability in reader.capabilities for reader in self.readers)
 
     def _outside(self, capability: Capability, value: Value) -> Refused | None:
-        least, most = self.device.ranges[capability]
+        least, most = self.device.ranges.get(capability, (0.0, -1.0))
         if isinstance(value, int | float) and least <= value <= most:  # false for NaN
             return None
         return Refused("out-of-range", f"{self.device.name}: {capability} is from {least:g} to {most:g}")
@@ -156,6 +156,8 @@ class Entity:
                 return latest
             case "all":
                 return False if False in said else None if None in said else True
+            case "none-away":  # some of the topics may never speak
+                return False not in said
             case "any":
                 return True if True in said else None if None in said else False
 

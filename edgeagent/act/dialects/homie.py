@@ -19,7 +19,7 @@ from pydantic import Field
 
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, Entity, Presence, Removal
-from edgeagent.act.dialects.homie_properties import Node, Part, main_channels, other_channels
+from edgeagent.act.dialects.homie_properties import Node, Part, main_channels, other_channels, passage_of
 from edgeagent.act.dialects.schema import LONGEST_NAME, Config, Name, Text, thing_of, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.bounded_json import parse
@@ -88,6 +88,7 @@ class Homie:
 
         def entity(identity: str, called: str, channels: Channels, aliases: tuple[str, ...] = ()) -> Entity:
             orders: set[Capability] = {writer.capability for writer in channels.writers}
+            passage = passage_of(node) if channels.kind == "cover" else None
             reads = {one for reader in channels.readers for one in reader.capabilities if one == "reading"}
             described = Device(
                 id=f"{self.name}:{base}/{identity}",
@@ -96,11 +97,12 @@ class Homie:
                 capabilities=frozenset(orders | reads),
                 aliases=aliases,
                 dialect=self.name,
+                device_class=passage,
                 ranges=channels.ranges,
                 units=channels.units,
                 thing=thing_of(device),
             )
-            return Entity(described, source, channels.readers, channels.writers, presences, "all")
+            return Entity(described, source, channels.readers, channels.writers, presences, "none-away")
 
         if (main := main_channels(part)) is not None:
             yield entity(key, name, main, () if is_all else (own,))

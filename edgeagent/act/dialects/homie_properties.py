@@ -107,9 +107,14 @@ class Part:
         return None
 
 
+def passage_of(node: Node) -> str | None:
+    """Return the device class of a node that keeps people out, by its type and name."""
+    return next((word for word in ("garage", "gate", "door") if _is_called(_called(node), (word,))), None)
+
+
 def main_channels(part: Part) -> Channels | None:
     """Return what a node is as a whole: the first of the kinds that its properties make; None if it is none."""
-    called = tuple(re.findall("[a-z]+", f"{part.node.type} {part.node.name or ''}".lower()))
+    called = _called(part.node)
     return _lock(part, called) or _cover(part, called) or _climate(part) or _switched(part, called)
 
 
@@ -225,6 +230,10 @@ def other_channels(part: Part) -> Iterator[tuple[str, Channels]]:
             yield key, Channels("sensor", text_reader(topic, None, _reading, told))
 
 
+def _called(node: Node) -> Called:
+    return tuple(re.findall("[a-z]+", f"{node.type} {node.name or ''}".lower()))
+
+
 def _is_called(called: Called, beginnings: tuple[str, ...]) -> bool:
     return any(word.startswith(beginnings) for word in called)
 
@@ -244,7 +253,7 @@ def _percent_of(least: float, most: float) -> Callable[[float], float]:
 def _raw_of(least: float, most: float, *, whole: bool) -> Callable[[float], float]:
     def raw(percent: float) -> float:
         exact = least + percent * (most - least) / 100
-        return round(exact) if whole else exact
+        return max(round(exact), round(least) + 1) if whole else exact  # the least is off, and that is another order
 
     return raw
 

@@ -34,7 +34,7 @@ def _topic(text: str) -> str:
     printable(text)
     if not text or "+" in text or "#" in text or text.startswith("$"):
         raise ValueError("is no topic to speak on: empty, with + or #, or the broker's own")
-    if text.startswith(OWN_TOPICS):
+    if text.lstrip("/").startswith(OWN_TOPICS):
         raise ValueError(f"is below {OWN_TOPICS}, where edgeagent's own messages travel")
     return text
 

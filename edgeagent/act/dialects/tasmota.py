@@ -120,6 +120,10 @@ class Tasmota:
             raise PayloadError(f"there are {MOST_APPARATUS} apparatus already")
         if topic == source:
             config = validate(TasmotaConfig, told)
+            if config.mac.upper() != mac:
+                raise PayloadError(f"mac: expected that of the topic, found {config.mac}")
+            if not all(part in config.ft for part in ("%prefix%", "%topic%")):
+                raise PayloadError(f"ft: expected %prefix% and %topic% in it, found {config.ft!a:.40}")
             self._known.setdefault(mac, _Apparatus()).config = config
         else:
             sensors = told.get("sn", {})
@@ -210,8 +214,7 @@ def _light(config: TasmotaConfig, at: int) -> Channels:
 
 def _shutter(config: TasmotaConfig, order: int) -> Channels:
     is_inverted = order <= len(config.sho) and bool(config.sho[order - 1] & 1)
-    ends = ("ShutterClose", "ShutterOpen") if is_inverted else ("ShutterOpen", "ShutterClose")
-    spelled = {"open": ends[0], "closed": ends[1], "stopped": "ShutterStop"}
+    spelled = {"open": "ShutterOpen", "closed": "ShutterClose", "stopped": "ShutterStop"}
 
     def turned(percent: float) -> float:
         return 100 - percent if is_inverted else percent

@@ -11,6 +11,7 @@ Rules:
 Format: Zigbee2MQTT's documentation, "MQTT topics and messages" and "Exposes".
 """
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,7 @@ from pydantic import Field
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, Entity, Presence, Removal, Writer
 from edgeagent.act.dialects.json_channels import message
-from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Text, Topic, thing_of, validate
+from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Name, Text, Topic, thing_of, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, Expose, asked, class_of, sensor, specific
 from edgeagent.bounded_json import parse
@@ -61,7 +62,7 @@ class Scene(Config):
     """A scene of a group."""
 
     id: int
-    name: Annotated[str, Field(max_length=LONGEST_NAME)]
+    name: Name = None
 
 
 class Group(Config):
@@ -82,6 +83,8 @@ class _Bridge:
     devices: tuple[Listed, ...] = ()
     groups: tuple[Group, ...] = ()
     exposes: dict[str, tuple[Expose, ...]] = field(default_factory=dict)
+    digests: dict[str, bytes] = field(default_factory=dict)
+    announced: Announcement | None = None
     unread: dict[Literal["devices", "groups"], tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -102,17 +105,23 @@ class Zigbee2MQTT:
         if not payload and topic == source:
             self._bridges.pop(base, None)
             return Removal(source)
+        if base not in self._bridges and len(self._bridges) >= MOST_BRIDGES:
+            raise PayloadError(f"there are {MOST_BRIDGES} bridges already")
+        bridge = self._bridges.get(base, _Bridge())
+        digest = hashlib.sha256(payload).digest()
+        if bridge.announced is not None and bridge.digests.get(topic) == digest:
+            return bridge.announced  # it is sent again at every start, and takes its time to read
         entries = parse(payload, largest=LARGEST_LIST_BYTES) if payload else []
         if not isinstance(entries, list) or len(entries) > MOST_LISTED:
             raise PayloadError(f"expected a list of at most {MOST_LISTED}")
-        if base not in self._bridges and len(self._bridges) >= MOST_BRIDGES:
-            raise PayloadError(f"there are {MOST_BRIDGES} bridges already")
-        bridge = self._bridges.setdefault(base, _Bridge())
+        self._bridges[base] = bridge
         if topic == source:
             bridge.devices, bridge.unread["devices"] = _listed(Listed, entries)
         else:
             bridge.groups, bridge.unread["groups"] = _listed(Group, entries)
-        return self._announcement(base, source, bridge)
+        bridge.announced = self._announcement(base, source, bridge)
+        bridge.digests[topic] = digest
+        return bridge.announced
 
     def _announcement(self, base: str, source: str, bridge: _Bridge) -> Announcement:
         left_out = [reason for reasons in bridge.unread.values() for reason in reasons]
@@ -168,6 +177,8 @@ class Zigbee2MQTT:
             device = self._device(group.friendly_name, identity, least)
             yield _entity(base, source, group.friendly_name, device, least)
         for scene in group.scenes:
+            if scene.name is None:
+                continue
             channels = Channels("scene", (), (_recall(f"{topic}/set", scene.id),))
             device = self._device(scene.name, f"{identity}:scene:{scene.id}", channels)
             yield _entity(base, source, group.friendly_name, device, channels)
@@ -189,7 +200,7 @@ class Zigbee2MQTT:
 
 def _entity(base: str, source: str, called: str, device: Device, channels: Channels) -> Entity:
     presences = (Presence(f"{base}/bridge/state", _presence), Presence(f"{base}/{called}/availability", _presence))
-    return Entity(device, source, channels.readers, channels.writers, presences, "all")
+    return Entity(device, source, channels.readers, channels.writers, presences, "none-away")
 
 
 def _recall(topic: str, scene: int) -> Writer:
@@ -209,7 +220,7 @@ def _listed(model: type[AnyConfig], entries: Sequence[Any]) -> tuple[tuple[AnyCo
 
 
 def _main_of(exposes: Sequence[Expose], topic: str) -> Channels | None:
-    first = next((one for one in exposes if one.type in SPECIFIC), None)
+    first = next((one for one in exposes if one.type in SPECIFIC and not one.endpoint), None)
     return None if first is None else specific(first, topic)
 
 

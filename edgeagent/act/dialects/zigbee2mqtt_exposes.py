@@ -25,6 +25,7 @@ from edgeagent.messages import Capability, Value
 
 PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
 """Bits of `access`."""
+MOST_VALUE = 65_535
 BRIGHTNESS: tuple[float, float] = (1, 100)
 HEATING = ("occupied_heating_setpoint", "current_heating_setpoint", "unoccupied_heating_setpoint")
 MODES = frozenset({"off", "heat", "cool", "auto", "dry", "fan_only"})
@@ -75,9 +76,9 @@ class Expose(Config):
     unit: Annotated[str, Field(max_length=32)] | None = None
     value_on: str | bool | float | None = None
     value_off: str | bool | float | None = None
-    value_min: Number | None = None
-    value_max: Number | None = None
-    values: Annotated[tuple[Any, ...], Field(max_length=128)] = ()
+    value_min: Annotated[Number, Field(ge=-MOST_VALUE, le=MOST_VALUE)] | None = None
+    value_max: Annotated[Number, Field(ge=-MOST_VALUE, le=MOST_VALUE)] | None = None
+    values: Annotated[tuple[str | bool | float, ...], Field(max_length=128)] = ()
     features: Annotated[tuple["Expose", ...], Field(max_length=64)] = ()
 
     def feature(self, *names: str) -> "Expose | None":
@@ -126,7 +127,9 @@ def _light(expose: Expose, topic: str) -> Channels:
         _add_power(state, topic, rules, writers)
         known.append("power")
     if brightness is not None:
-        most = brightness.value_max or 254
+        most = 254 if brightness.value_max is None else brightness.value_max
+        if most < 1:
+            raise PayloadError(f"brightness: value_max: expected at least 1, found {most:g}")
         percent, raw = _percent_of(most), _raw_of(most)
         rules.append(amount("brightness", brightness.says, percent))
         writers.append(say_amount(f"{topic}/set", "brightness", brightness.says, raw, percent))
@@ -169,7 +172,8 @@ def _cover(expose: Expose, topic: str) -> Channels:
         payloads = {meaning: payload for meaning, payload in spelled.items() if payload in state.values}
         told: dict[Scalar, str] = {"OPEN": "open", "CLOSE": "closed", "STOP": "stopped"}
         rules.append(word("opening", state.says, told))
-        writers.append(say_word(f"{topic}/set", "opening", state.says, payloads))
+        if payloads:
+            writers.append(say_word(f"{topic}/set", "opening", state.says, payloads))
     if position is not None:
         rules.append(_position_rule(position.says))
         writers.append(say_amount(f"{topic}/set", "position", position.says, round, float))
@@ -187,7 +191,8 @@ def _climate(expose: Expose, topic: str) -> Channels:
     known: list[Capability] = []
     ranges: dict[Capability, tuple[float, float]] = {}
     if target is not None:
-        least, most = target.value_min or 5.0, target.value_max or 30.0
+        least = 5.0 if target.value_min is None else target.value_min
+        most = 30.0 if target.value_max is None else target.value_max
         if least >= most:
             raise PayloadError(f"{target.name}: value_max: expected more than value_min")
         ranges["target_temperature"] = (least, most)
@@ -198,7 +203,8 @@ def _climate(expose: Expose, topic: str) -> Channels:
         modes = {str(value): str(value) for value in mode.values if value in MODES}
         active = next((one for one in (*PREFERRED_MODES, *modes) if one in modes and one != "off"), None)
         rules.append(_mode_rule(mode.says))
-        writers.append(say_word(f"{topic}/set", "mode", mode.says, modes))
+        if modes:
+            writers.append(say_word(f"{topic}/set", "mode", mode.says, modes))
         if active is not None and "off" in modes:
             writers.append(say_word(f"{topic}/set", "power", mode.says, {"on": active, "off": "off"}))
         known += ["mode", "power"]
