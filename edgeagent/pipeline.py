@@ -43,7 +43,7 @@ _MAYBE_SAID_FREELY = frozenset({"no-words", "not-a-command", "not-speech-we-know
 
 HARDLY_HEARD = 0.25
 """The confidence of a word below which a sentence is doubted. Of 74 commands in free wordings, spoken by flite, 55 are
-done and 3 done wrong (`edgeagent evaluate heard tests/data/natural/*.jsonl -n 80 --seed 2`); without it 8 came out wrong.
+done and 3 done wrong (`edgeagent evaluate heard tests/data/natural/*.jsonl -n 80 --seed 2`); without it 8 were wrong.
 """
 FREELY_SURE = 0.7
 """The least confidence of what is heard freely: it has no grammar to bear it out. The right ones measured 0.73 and
