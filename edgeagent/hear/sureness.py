@@ -10,8 +10,8 @@ synthesised home commands, both also forced into the other's grammar, and talk. 
 and 0.954 by the fit alone; at the threshold of the settings (0.4) 28 of 382 right ones and 74 of 529 others are on
 the wrong side. On twice as many (1,762, of which 449 are right) the tool below finds other weights (0.2755, 0.0452,
 2.352, -6.746; area 0.967, and 0.965 by the fit alone or with each noise left out). They are no better where it
-counts: as many orders are right, and of 40 commands in free wordings 26 are done instead of 29. So they were left as
-they are.
+counts: as many orders are right, and as many commands in free wordings are done (26 of 40, with the thresholds moved
+along). So they were left as they are.
 
     python -m edgeagent.evaluate.learn_sureness ORDERS COMMANDS HOME tests/data/home_devices.yaml TALK
 """
