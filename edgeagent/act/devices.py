@@ -177,7 +177,7 @@ class Devices:
         self._collected_at = self.version
 
     def _discover(self, dialect: Dialect, topic: str, payload: bytes) -> None:
-        if topic not in self._by_source and len(self._known) >= self._most:
+        if dialect.source(topic) not in self._by_source and len(self._known) >= self._most:
             if payload:
                 self._note("full", topic, f"there are {self._most} devices already: acting.max_devices")
             return

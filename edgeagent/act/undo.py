@@ -37,6 +37,7 @@ Values = Callable[[str], Mapping[Capability, Value]]
 class _Done:
     action: Action
     before: tuple[Capability, Value] | None
+    was_so: bool
 
 
 class LastDone:
@@ -50,7 +51,7 @@ class LastDone:
 
     def note(self, actions: tuple[Action, ...], values: Values) -> None:
         """Take note of actions that are about to be done."""
-        self._done = tuple(_Done(action, _before(action, values(action.device.id))) for action in actions)
+        self._done = tuple(_done(action, values(action.device.id)) for action in actions)
         self._at_s = self._clock()
 
     def undone(self, command: Command) -> tuple[Action, ...] | Rejection:
@@ -59,12 +60,18 @@ class LastDone:
             return Rejection(command.utterance, "not-able", command.text, "nothing was done just now")
         back = [(done.action, done.before) for done in self._done if done.before is not None]
         if not back:
-            name = self._done[0].action.device.name
-            return Rejection(command.utterance, "not-able", command.text, f"nobody knows what {name} was before")
+            first = self._done[0]
+            name = first.action.device.name
+            why = f"{name} was so before" if first.was_so else f"nobody knows what {name} was before"
+            return Rejection(command.utterance, "not-able", command.text, why)
         return tuple(
             Action(f"{command.utterance}.{number}", command.utterance, action.device, *before)
             for number, (action, before) in enumerate(back, start=1)
         )
+
+
+def _done(action: Action, values: Mapping[Capability, Value]) -> _Done:
+    return _Done(action, _before(action, values), values.get(action.capability) == action.value)
 
 
 def _before(action: Action, values: Mapping[Capability, Value]) -> tuple[Capability, Value] | None:

@@ -326,6 +326,9 @@ class Careless:
     name = "careless"
     filters = ("careless/#",)
 
+    def source(self, topic: str) -> str:
+        return topic
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         raise IndexError(topic, payload)
 

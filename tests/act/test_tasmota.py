@@ -143,6 +143,7 @@ def test_two_relays_are_a_shutter_that_goes_to_a_position() -> None:
     assert published(shutter, "position", 30) == ("cmnd/kettle/ShutterPosition1", "30")
     told = {"Shutter1": {"Position": 100, "Direction": 0, "Target": 100}}
     assert seen(shutter, "stat/kettle/RESULT", told) == {"position": 100.0, "opening": "open"}
+    assert [(one.topic, one.payload) for one in shutter.asks] == [("cmnd/kettle/ShutterPosition1", b"")]
     inverted = announce({"rl": [3, 3], "fn": ["Blinds", None], "sho": [1, 0, 0, 0]})["Blinds"]
     assert published(inverted, "opening", "closed") == ("cmnd/kettle/ShutterClose1", "")
     assert published(inverted, "position", 30) == ("cmnd/kettle/ShutterPosition1", "70")

@@ -109,6 +109,15 @@ def test_states_are_asked_for_once_when_a_device_comes_or_moves(devices: Devices
     assert [one.topic for one in devices.asks()] == ["zigbee2mqtt/Coffee/get"]
 
 
+def test_a_full_registry_still_takes_what_belongs_to_a_list_that_it_has() -> None:
+    full = Devices([Zigbee2MQTT()], most=1)
+    listed(full, KETTLE)
+    full.receive("zigbee2mqtt/bridge/groups", b"[]", 0.0)
+    full.receive("other/bridge/groups", b"[]", 0.0)
+    assert full.counts["full"] == 1
+    assert [device.name for device in full.all_devices()] == ["Kettle"]
+
+
 def test_all_parts_of_a_thing_are_kept_and_things_without_an_address_are_nobodys_twin() -> None:
     parts = [
         Device("a", "left", "switch", frozenset(), dialect="one", thing="mac:1"),

@@ -100,6 +100,13 @@ def test_what_cannot_be_undone_is_said_so(said: str, detail: str) -> None:
     assert refused(talk.say("undo that")) == ("not-able", detail)
 
 
+def test_what_changed_nothing_is_not_undone() -> None:
+    devices, talk = house()
+    told(devices, kettle="ON")
+    talk.say("turn on the kettle")
+    assert refused(talk.say("undo that")) == ("not-able", "Kettle was so before")
+
+
 def test_an_order_of_long_ago_is_not_meant() -> None:
     devices, talk = house()
     told(devices, kettle="ON")

@@ -189,5 +189,8 @@ class Dialect(Protocol):
     def filters(self) -> tuple[str, ...]:
         """Return the topic filters on which devices announce themselves."""
 
+    def source(self, topic: str) -> str:
+        """Return the topic under which what this topic announces is kept: several may announce together."""
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         """Read an announcement. Raise PayloadError, saying what is wrong and where."""

@@ -94,6 +94,10 @@ class HomeAssistant:
         """Return the topic filters on which devices announce themselves."""
         return (f"{self.prefix}/+/+/config", f"{self.prefix}/+/+/+/config")
 
+    def source(self, topic: str) -> str:
+        """Return the topic itself: each announces for itself."""
+        return topic
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         """Read an announcement. Raise PayloadError, saying what is wrong and where."""
         path = topic.removeprefix(f"{self.prefix}/")

@@ -51,6 +51,10 @@ class Homie:
     name = "homie"
     filters = ("+/5/+/$description",)
 
+    def source(self, topic: str) -> str:
+        """Return the topic itself: each announces for itself."""
+        return topic
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         """Read a description. Raise PayloadError, saying what is wrong and where."""
         form = _TOPIC.fullmatch(topic)

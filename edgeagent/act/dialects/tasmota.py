@@ -103,13 +103,17 @@ class Tasmota:
         """Know no apparatus."""
         self._known: dict[str, _Apparatus] = {}
 
+    def source(self, topic: str) -> str:
+        """Return the topic of the apparatus's configuration: its sensors are announced with it."""
+        return f"{topic.rpartition('/')[0]}/config"
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         """Read an announcement. Raise PayloadError, saying what is wrong and where."""
         form = _TOPIC.fullmatch(topic)
         if form is None:
             raise PayloadError("topic: expected tasmota/discovery/<MAC>/config or /sensors")
         mac = form["mac"]
-        source = f"tasmota/discovery/{mac}/config"
+        source = self.source(topic)
         if not payload and topic == source:
             self._known.pop(mac, None)
             return Removal(source)
@@ -181,7 +185,9 @@ class Tasmota:
         )
         words = {config.onln: True, config.ofln: False}
         presence = Presence(config.topic(2, "LWT"), lambda payload: words.get(decode(payload).strip()))
-        asks = (_say(config, "STATE", ""),) if channels.writers else ()
+        is_shutter = channels.kind == "cover"  # a position is told only when it is asked for, or has changed
+        question = f"ShutterPosition{part.rpartition(':')[2]}" if is_shutter else "STATE"
+        asks = (_say(config, question, ""),) if channels.writers else ()
         return Entity(device, source, channels.readers, channels.writers, (presence,), asks=asks)
 
 

@@ -98,10 +98,14 @@ class Zigbee2MQTT:
         """Know no bridge."""
         self._bridges: dict[str, _Bridge] = {}
 
+    def source(self, topic: str) -> str:
+        """Return the topic of the bridge's list of devices: its groups are announced with them."""
+        return f"{topic.removesuffix(_DEVICES).removesuffix(_GROUPS)}{_DEVICES}"
+
     def discover(self, topic: str, payload: bytes) -> Announcement | Removal:
         """Read one of the lists. Raise PayloadError, saying what is wrong and where."""
-        base = topic.removesuffix(_DEVICES).removesuffix(_GROUPS)
-        source = f"{base}{_DEVICES}"
+        source = self.source(topic)
+        base = source.removesuffix(_DEVICES)
         if not payload and topic == source:
             self._bridges.pop(base, None)
             return Removal(source)
