@@ -142,8 +142,9 @@ class Agent:
             received.acknowledge()
             if self.devices.version != version:
                 self.bus.subscribe(*self.devices.topics)
-                await self._ask(self.devices.asks())
                 self._changed.set()
+            if asks := self.devices.asks():
+                await self._ask(asks)
 
     async def _ask(self, questions: Iterable[Message]) -> None:
         """Have devices tell their states; an onlooker hears what the daemon has asked."""
@@ -152,8 +153,8 @@ class Agent:
         for question in questions:
             try:
                 await self.bus.publish(question)
-            except BusError:  # they are announced again on the next connection
-                return
+            except BusError as error:  # asked again when the device comes back
+                log.warning("a device cannot be asked", extra={"topic": question.topic, "problem": str(error)})
 
     async def keep_grammar(self) -> None:
         """Compile the names anew a moment after they have changed, for ever."""

@@ -97,7 +97,7 @@ class Devices:
         self._replace(announcement)
 
     def asks(self) -> tuple[Message, ...]:
-        """Return what makes the devices that came or moved since the last call tell their states; each once."""
+        """Return what makes the devices that came, came back or moved since the last call tell their states."""
         asks, self._asks = tuple(self._asks), {}
         return asks
 
@@ -266,6 +266,8 @@ class Devices:
                     known.has_fault = True
                     self._note("unreadable", topic, f"{known.entity.device.name}: {seen.faults[0]}", count=0)
             if seen.observation.available is not None:
+                if seen.observation.available and known.available is False:
+                    self._asks.update(dict.fromkeys(known.entity.asks))
                 known.available = seen.observation.available
             elif not seen.observation.values:
                 continue

@@ -16,9 +16,7 @@ from edgeagent.messages import Action, Capability, Device, Value
 from edgeagent.settings import ActingSettings, Risk
 
 PASSAGES = frozenset({"garage", "garage_door", "gate", "door"})
-"""Device classes of covers that keep people out. A cover without a class goes by the words of its name."""
-_PASSAGE_WORDS = frozenset({"garage", "gate", "door"})
-"""How words begin that name such a cover, or the area that it is in: garagedoor, gates."""
+"""Device classes of covers that keep people out. A cover without a class goes by the words of its names and area."""
 _RELEASES = PASSAGES | {"unlock", "lock", "opener", "valve"}
 """Words in the name of a scene or a button that may let people or media through: what it does, nobody tells us."""
 _STOPS: frozenset[tuple[Capability, Value]] = frozenset(
@@ -77,4 +75,4 @@ def _is_passage(device: Device) -> bool:
         return device.device_class in PASSAGES
     called = (device.name, *device.aliases, device.area or "")
     words = {word for name in called for word in key_of(name).split()}
-    return any(word.startswith(tuple(_PASSAGE_WORDS)) for word in words)
+    return any(word.startswith(tuple(PASSAGES)) for word in words)  # garagedoor and gates, too

@@ -109,6 +109,14 @@ def test_states_are_asked_for_once_when_a_device_comes_or_moves(devices: Devices
     assert [one.topic for one in devices.asks()] == ["zigbee2mqtt/Coffee/get"]
 
 
+def test_a_device_that_comes_back_is_asked_what_it_is_now(devices: Devices) -> None:
+    listed(devices, KETTLE)
+    devices.asks()
+    for state, asked in (("online", 0), ("offline", 0), ("online", 1), ("online", 0)):
+        devices.receive("zigbee2mqtt/bridge/state", state.encode(), 1.0)
+        assert len(devices.asks()) == asked
+
+
 def test_a_full_registry_still_takes_what_belongs_to_a_list_that_it_has() -> None:
     full = Devices([Zigbee2MQTT()], most=1)
     listed(full, KETTLE)

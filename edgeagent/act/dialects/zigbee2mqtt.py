@@ -131,20 +131,15 @@ class Zigbee2MQTT:
         left_out = [reason for reasons in bridge.unread.values() for reason in reasons]
         entities: dict[str, Entity] = {}
         bridge.exposes = {}
-        for listed in bridge.devices:
+        reading = [
+            *((one.friendly_name, self._entities(base, source, one, bridge)) for one in bridge.devices),
+            *((one.friendly_name, self._of_group(base, source, one, bridge)) for one in bridge.groups),
+        ]
+        for called, found in reading:
             try:
-                found = list(self._entities(base, source, listed, bridge))
+                entities.update((entity.device.id, entity) for entity in tuple(found))
             except PayloadError as error:
-                left_out.append(f"{listed.friendly_name!a:.60}: {error}")
-                continue
-            entities.update((entity.device.id, entity) for entity in found)
-        for group in bridge.groups:
-            try:
-                found = list(self._of_group(base, source, group, bridge))
-            except PayloadError as error:
-                left_out.append(f"{group.friendly_name!a:.60}: {error}")
-                continue
-            entities.update((entity.device.id, entity) for entity in found)
+                left_out.append(f"{called!a:.60}: {error}")
         return Announcement(source, tuple(entities.values()), tuple(left_out))
 
     def _entities(self, base: str, source: str, listed: Listed, bridge: _Bridge) -> Iterator[Entity]:
