@@ -141,6 +141,9 @@ Kind = Literal[
     "machine",
     "alarm",
     "number",
+    "select",
+    "text",
+    "alarm_panel",
     "sensor",
     "binary_sensor",
 ]
@@ -149,8 +152,10 @@ Capability = Literal[
     "power",  # "on" | "off"
     "brightness",  # percent
     "color",  # a colour's name
+    "color_temperature",  # kelvin
     "opening",  # "open" | "closed" | "stopped" (covers, valves)
     "position",  # percent open
+    "tilt",  # percent open, of slats
     "lock",  # "locked" | "unlocked"
     "target_temperature",  # in the device's unit
     "mode",  # a climate mode's name
@@ -162,6 +167,9 @@ Capability = Literal[
     "run",  # "running" | "stopped" (machines, lines)
     "acknowledge",  # "now" (alarms)
     "setpoint",  # a number in the device's unit
+    "option",  # one of the device's own words (selects)
+    "text",  # what is shown or told on (texts)
+    "arming",  # "disarmed" | "armed_home" | "armed_away" | "armed_night" (alarm panels)
     "reading",  # what a sensor reports: a number or a word; never ordered
 ]
 

@@ -10,7 +10,16 @@ from edgeagent.act.dialects.colors import canonical
 from edgeagent.messages import Capability, Observation, Value
 
 TOLERANCES: Mapping[Capability, float] = MappingProxyType(
-    {"brightness": 2, "position": 2, "speed": 2, "volume": 2, "target_temperature": 0.25, "setpoint": 0.01}
+    {
+        "brightness": 2,
+        "color_temperature": 60,
+        "position": 2,
+        "tilt": 2,
+        "speed": 2,
+        "volume": 2,
+        "target_temperature": 0.25,
+        "setpoint": 0.01,
+    }
 )
 """How far a reported value may be off, in the capability's unit: devices round to their own steps."""
 _UNDER_WAY: Mapping[tuple[Capability, str], str] = MappingProxyType(

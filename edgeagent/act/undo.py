@@ -26,7 +26,8 @@ _WORDS: Mapping[Capability, frozenset[Value]] = {
 }
 """States that can be ordered again; others, such as jammed, are none."""
 _ANY: frozenset[Capability] = frozenset(
-    {"brightness", "color", "position", "target_temperature", "mode", "speed", "volume", "setpoint"}
+    {"brightness", "color", "color_temperature", "position", "tilt", "target_temperature", "mode", "speed", "volume"}
+    | {"setpoint", "option", "text"}
 )
 
 Values = Callable[[str], Mapping[Capability, Value]]

@@ -66,8 +66,14 @@ def _state(action: Action) -> str:
             return value
         case "playback":
             return _PLAYBACK.get(value, value)
-        case "mode":
+        case "mode" | "option" | "text":
             return f"set to {value.replace('_', ' ')}"
+        case "arming":
+            return value.replace("_", " ")
+        case "tilt":
+            return f"tilted to {value} percent"
+        case "color_temperature":
+            return f"set to {value} kelvin"
         case "volume" if value == "0":
             return "muted"
         case "brightness" | "position" | "speed" | "volume":

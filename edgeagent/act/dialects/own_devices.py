@@ -51,10 +51,11 @@ WORDS: Mapping[Capability, frozenset[str]] = {
     "activate": frozenset({"now"}),
     "run": frozenset({"running", "stopped"}),
     "acknowledge": frozenset({"now"}),
+    "arming": frozenset({"disarmed", "armed_home", "armed_away", "armed_night"}),
 }
-"""What can be ordered of capabilities with words of ours; `mode` takes the device's."""
-PERCENTAGES: frozenset[Capability] = frozenset({"brightness", "position", "speed", "volume"})
-NUMBERS: frozenset[Capability] = PERCENTAGES | {"target_temperature", "setpoint"}
+"""What can be ordered of capabilities with words of ours; `mode` and `option` take the device's."""
+PERCENTAGES: frozenset[Capability] = frozenset({"brightness", "position", "tilt", "speed", "volume"})
+NUMBERS: frozenset[Capability] = PERCENTAGES | {"target_temperature", "setpoint", "color_temperature"}
 
 
 class Strict(BaseModel):
