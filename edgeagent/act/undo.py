@@ -26,9 +26,9 @@ _WORDS: Mapping[Capability, frozenset[Value]] = {
 }
 """States that can be ordered again; others, such as jammed, are none."""
 _ANY: frozenset[Capability] = frozenset(
-    {"brightness", "color", "color_temperature", "position", "tilt", "target_temperature", "mode", "speed", "volume"}
-    | {"setpoint", "option", "text"}
-)
+    {"brightness", "color", "color_temperature", "position", "tilt", "target_temperature", "mode", "speed", "volume",
+     "setpoint", "option", "text"}
+)  # fmt: skip
 
 Values = Callable[[str], Mapping[Capability, Value]]
 """A device's id to its last values."""

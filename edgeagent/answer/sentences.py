@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
-from edgeagent.messages import Action, Answer, Outcome, Question, Rejection, RejectionReason
+from edgeagent.messages import Action, Answer, Capability, Outcome, Question, Rejection, RejectionReason
 
 _WHY: Mapping[RejectionReason, str] = {
     "not-a-command": "I did not understand that.",
@@ -18,6 +19,18 @@ _WHY: Mapping[RejectionReason, str] = {
 _DETAILED: frozenset[RejectionReason] = frozenset({"no-such-device", "not-able", "out-of-range", "offline"})
 """The reasons whose detail is for the person; that of the others is for the log."""
 _PLAYBACK: Mapping[str, str] = {"next": "on to the next", "previous": "back to the previous"}
+_STATES: Mapping[Capability, str] = {
+    **dict.fromkeys(get_args(Capability), "{}"),
+    **dict.fromkeys(("brightness", "position", "speed", "volume"), "at {} percent"),
+    **dict.fromkeys(("mode", "option", "text"), "set to {}"),
+    "tilt": "tilted to {} percent",
+    "color_temperature": "set to {} kelvin",
+    "target_temperature": "set to {} degrees",
+    "color": "is {}",
+    "acknowledge": "acknowledged",
+    "activate": "done",
+    "reading": "done",
+}
 MOST_NAMED = 3
 """More devices that did the same are counted, not named."""
 
@@ -62,29 +75,11 @@ def _called(action: Action, *, is_unique: bool) -> str:
 def _state(action: Action) -> str:
     value = action.value if isinstance(action.value, str) else f"{action.value:.2f}".rstrip("0").rstrip(".")
     match action.capability:
-        case "power" | "opening" | "lock" | "run" | "cleaning":
-            return value
         case "playback":
             return _PLAYBACK.get(value, value)
-        case "mode" | "option" | "text":
-            return f"set to {value.replace('_', ' ')}"
-        case "arming":
-            return value.replace("_", " ")
-        case "tilt":
-            return f"tilted to {value} percent"
-        case "color_temperature":
-            return f"set to {value} kelvin"
         case "volume" if value == "0":
             return "muted"
-        case "brightness" | "position" | "speed" | "volume":
-            return f"at {value} percent"
-        case "target_temperature":
-            return f"set to {value} degrees"
-        case "color":
-            return f"is {value}"
         case "setpoint":
             return f"set to {value} {action.device.units.get('setpoint', '')}".rstrip()
-        case "acknowledge":
-            return "acknowledged"
-        case "activate" | "reading":
-            return "done"
+        case capability:
+            return _STATES[capability].format(value.replace("_", " "))
