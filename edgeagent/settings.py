@@ -214,6 +214,40 @@ class ActingSettings(Settings):
     """Devices beyond this many are refused, and counted."""
 
 
+class SparkplugSettings(Settings):
+    """A plant that speaks Sparkplug B, with this device as a host application; on a connection of its own."""
+
+    host_id: Annotated[str, Field(pattern=r"^[^/+#\x00]{1,64}$")] | None = None
+    """Name of this host application; when absent, Sparkplug is not spoken."""
+    groups: Annotated[tuple[Annotated[str, Field(pattern=r"^[^/+#\x00]{1,64}$")], ...], Field(max_length=32)] = ()
+    """Groups of edge nodes that are listened to; when empty, all."""
+    broker: BrokerSettings | None = None
+    """The plant's broker; when absent, the same as that of the other devices."""
+
+
+class HomeAssistantSettings(Settings):
+    """How this device shows itself in Home Assistant."""
+
+    announce: bool = True
+    """Announce this device by discovery: its commands as events, its last answer, a mute switch, a listen button."""
+
+
+class WyomingSettings(Settings):
+    """A server of the Wyoming protocol, which has neither passwords nor encryption."""
+
+    uri: Annotated[str, Field(pattern=r"^(tcp://[^/]+:\d{1,5}|unix://.+)$")] | None = None
+    """Where it listens, as tcp://127.0.0.1:10300 or unix:///run/edgeagent/wyoming.sock; when absent, not at all."""
+    beyond_this_machine: bool = False
+    """Whether a tcp address other than loopback is allowed: whoever reaches it can have things done."""
+
+
+class HermesSettings(Settings):
+    """Rhasspy's control topics (Hermes) on the broker, without sound."""
+
+    site: Annotated[str, Field(pattern=r"^[^/+#\x00]{1,64}$")] | None = None
+    """Name of this site in the messages; when absent, Hermes is not spoken."""
+
+
 class AgentSettings(Settings):
     """All settings of a device."""
 
@@ -233,6 +267,14 @@ class AgentSettings(Settings):
     """How answers are given."""
     acting: ActingSettings = ActingSettings()
     """What may be done by voice."""
+    sparkplug: SparkplugSettings = SparkplugSettings()
+    """A plant that speaks Sparkplug B."""
+    homeassistant: HomeAssistantSettings = HomeAssistantSettings()
+    """How this device shows itself in Home Assistant."""
+    wyoming: WyomingSettings = WyomingSettings()
+    """A server of the Wyoming protocol."""
+    hermes: HermesSettings = HermesSettings()
+    """Rhasspy's control topics."""
 
 
 def load(path: Path) -> AgentSettings:
