@@ -43,6 +43,13 @@ class Place(StrEnum):
     PLANT = "plant"
 
 
+class Said(StrEnum):
+    """Answers to a question."""
+
+    YES = "yes"
+    NO = "no"
+
+
 @app.callback()
 def _main(
     context: typer.Context,
@@ -147,6 +154,17 @@ def log(  # its options are its parameters
         raise typer.Exit(check_log(wanted, is_json=json))
     began = None if since is None else since_of(since, datetime.now(UTC))
     raise typer.Exit(show_log(wanted, Wanted(began, device, step), is_json=json))
+
+
+@app.command()
+def answer(
+    said: Annotated[Said, typer.Argument(help="yes or no.")],
+    settings: SettingsFile = None,
+) -> None:
+    """Answer the question that the running daemon has asked, as a button does."""
+    from edgeagent.bell import ask
+
+    ask(settings_of(settings).device.state_dir, said.value)
 
 
 @app.command()

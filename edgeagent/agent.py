@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
@@ -15,14 +16,20 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.all import dialects_of
 from edgeagent.act.dialects.own_devices import own_devices
 from edgeagent.act.dialogue import Dialogue
+from edgeagent.act.household import NOTHING_SAID, load
 from edgeagent.act.names import Names
 from edgeagent.act.plan import EMERGENCY_STOP
 from edgeagent.act.remembered import RememberedOrders
-from edgeagent.act.timers import Timers
+from edgeagent.act.rules import Circumstances, ruling
+from edgeagent.act.safety import Ruling
+from edgeagent.act.storm import Storm
 from edgeagent.act.vocabulary import lists_of
+from edgeagent.agenda import AGENDA, Agenda
 from edgeagent.answer.voice import Voice
 from edgeagent.audit import AUDIT, Trail
 from edgeagent.bell import BELL, Wish, answer_rings
+from edgeagent.bridges.control import Control
+from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
@@ -32,9 +39,23 @@ from edgeagent.hear.waking import Bell
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
-from edgeagent.messages import Answer, Command, Frame, Interpretation, Kind, Message, Outcome, Rejection, Report, Step
+from edgeagent.messages import (
+    Action,
+    Answer,
+    Command,
+    Frame,
+    Interpretation,
+    Kind,
+    Message,
+    Outcome,
+    Rejection,
+    Report,
+    Step,
+    Woken,
+)
 from edgeagent.notes import Notes
-from edgeagent.pipeline import Heard, Surroundings, obey, say
+from edgeagent.obeying import Surroundings, carry_out_due, obey, say
+from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
@@ -56,6 +77,7 @@ SETTLE_MOST_S = 3.0
 TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
 LOOK_AT_NAMES_S = 1.0
+LOOK_AT_AGENDA_S = 0.2
 WAITING_ORDERS = 4
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
@@ -88,11 +110,15 @@ class Agent:
         """
         self.settings = settings
         self.bus = bus
-        self.devices = Devices(dialects_of(settings), most=settings.acting.max_devices)
+        path = settings.acting.house_file
+        household = NOTHING_SAID if path is None else load(path)
+        self.devices = Devices(dialects_of(settings), most=settings.acting.max_devices, household=household)
         for path in settings.acting.device_files:
             self.devices.announce(own_devices(path))
         self._own = [commands.load(path) for path in settings.acting.command_files]
         self._model = load_model(settings.understanding)
+        self._unsure_below, self._cutoff = settings.hearing.unsure_below, settings.waking.cutoff
+        self.listening: Listening | None = None
         self._taught_folder = settings.device.state_dir / TAUGHT
         self.interpreter = self._compile(*self._names_and_kinds())
         self._compiled = self.devices.version
@@ -106,18 +132,32 @@ class Agent:
         self._typed = 0
         trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
         self.notes = Notes(trail)
+
+        def rulings(action: Action) -> Ruling | None:
+            now = datetime.now().astimezone()
+            return ruling(action, household.rules, Circumstances(self.devices, settings.device.area, now))
+
         self._around = Surroundings(
             self.devices,
             Expectations(),
             bus,
-            Dialogue(settings.acting, time.monotonic),
-            None if reports is None else Timers(),
+            Dialogue(settings.acting, time.monotonic, rulings, self.devices.values),
+            household,
+            Storm(settings.acting.orders_per_minute, time.monotonic),
+            None if reports is None else Agenda(settings.device.state_dir / AGENDA),
             parts.voices,
             settings.acting,
             settings.device.area,
             self._tell,
             is_dry_run=parts.is_dry_run,
         )
+
+        self.control = None if reports is None else self._controlled(settings, reports.address)
+
+    def _controlled(self, settings: AgentSettings, address: topics.Address) -> Control:
+        manifest = None if self._model is None else self._model.manifest
+        named = ("", "") if manifest is None else (manifest.name, manifest.version)
+        return Control(settings, InHomeAssistant(settings, address, *named), self, self._send)
 
     def rung(self, wish: Wish) -> None:
         """Do what somebody on the same machine wants of the ear."""
@@ -126,16 +166,22 @@ class Agent:
                 self._parts.bell.ring(BELL)
             case "mute" | "unmute":
                 self.mute(on=wish == "mute")
+            case "yes" | "no":
+                self._answer("bell", is_yes=wish == "yes")
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""
         self.bus.subscribe(*self.devices.filters, *self.devices.topics)
         if self._reports is not None:
             self.bus.subscribe(self._reports.address.orders)
+        if self.control is not None:
+            self.bus.subscribe(*self.control.filters)
         async for received in self.bus.received():
             if self._reports is not None and topics.matches(self._reports.address.orders, received.topic):
                 await self._take_order(received, self._reports.address)
                 continue
+            if self.control is not None:  # a device may tell its presence on a topic that is also ours
+                self.control.take(received)
             version = self.devices.version
             for observation in self.devices.receive(received.topic, received.payload, time.monotonic()):
                 self._around.expectations.observe(observation)
@@ -213,12 +259,11 @@ class Agent:
             except BusError as error:
                 log.warning("report cannot be sent", extra={"topic": message.topic, "problem": str(error)})
 
-    async def run_timers(self) -> None:
-        """Say which timers have run out, for ever; return at once where none are kept."""
-        while (timers := self._around.timers) is not None:
-            for timer in timers.due(time.monotonic()):
-                await say(Answer(f"timer {timer.number}", f"Your {timer.called} is up."), self._around)
-            await asyncio.sleep(0.2)
+    async def carry_out_due(self) -> None:
+        """Do what is due, for ever; return at once where nothing is kept."""
+        while self._around.agenda is not None:
+            await carry_out_due(self._around)
+            await asyncio.sleep(LOOK_AT_AGENDA_S)
 
     async def settle(self) -> None:
         """Wait until the devices that are there have announced themselves and can be understood."""
@@ -235,8 +280,41 @@ class Agent:
         """Have the microphone closed, or opened again, and tell the fleet."""
         (self._parts.muted.set if on else self._parts.muted.clear)()
         log.info("muted" if on else "listening again")
-        if self._reports is not None and not self._events.full():
-            self._events.put_nowait(self._reports.state(online=True, muted=on))
+        if self._reports is not None:
+            self._send(self._reports.state(online=True, muted=on))
+
+    def listen(self, by: str) -> None:
+        """Listen to what is said next, as after a wake word."""
+        self._parts.bell.ring(by)
+
+    def stop_listening(self) -> None:
+        """Listen to nobody before the next call."""
+        self._parts.bell.hush()
+
+    def use_threshold(self, unsure_below: float) -> None:
+        """Have transcripts that are less sure refused, from the next sentence on, until the daemon ends."""
+        self._unsure_below = unsure_below
+        self._changed.set()
+
+    def use_cutoff(self, cutoff: float) -> None:
+        """Have wake words count from this probability on, until the daemon ends."""
+        self._cutoff = cutoff
+        if self.listening is not None:
+            self.listening.use_cutoff(cutoff)
+
+    def understand(self, text: str) -> Interpretation:
+        """Return what a typed sentence means, without doing anything."""
+        return self.interpreter.interpret(typed("query", text))
+
+    async def say(self, text: str) -> None:
+        """Tell the person something."""
+        await say(Answer("bus", text), self._around)
+
+    def condition(self) -> Condition:
+        """Return how this device is."""
+        ear = self.listening
+        hears = ear is None or self._parts.muted.is_set() or time.monotonic() - ear.heard_at < health.LISTENING_WITHIN_S
+        return Condition(len(self.devices.all_devices()), self._unsure_below, self._cutoff, hears)
 
     async def obey(self, interpretation: Interpretation) -> tuple[Outcome, ...]:
         """Do what was understood."""
@@ -264,8 +342,15 @@ class Agent:
             self._hurry(heard.interpretation)
             return True
 
+        loop = asyncio.get_running_loop()
+
+        def report(step: Step) -> None:
+            self._parts.report(step)
+            if isinstance(step, Woken) and self.control is not None:
+                loop.call_soon_threadsafe(self.control.tell, step)
+
         def produce(stop: threading.Event) -> Iterator[Heard]:
-            return listening.hear(source(stop), self._parts.report)
+            return listening.hear(source(stop), report)
 
         async with running(produce, name="listen", overflow=too_busy, express=at_once) as all_heard:
             async for heard in all_heard:
@@ -307,6 +392,13 @@ class Agent:
                 self.mute(on=order.on)
             case topics.Listen():
                 self._parts.bell.ring("bus")
+            case topics.Confirm():
+                self._answer(order.id, is_yes=order.yes)
+
+    def _answer(self, by: str, *, is_yes: bool) -> None:
+        """Answer the question that is open, as somebody did who pressed a button."""
+        said = "yes" if is_yes else "no"
+        self._hurry(Command(f"o{by}", "confirm" if is_yes else "deny", (), said, 0, 1.0))
 
     def _names_and_kinds(self) -> tuple[Names, frozenset[Kind]]:
         return self.devices.names(), frozenset(device.kind for device in self.devices.all_devices())
@@ -320,7 +412,7 @@ class Agent:
             lists_of(names),
             kinds,
             self._model,
-            unsure_below=self.settings.hearing.unsure_below,
+            unsure_below=self._unsure_below,
             taught=taught,
             unique_names=names.unique,
         )
@@ -329,7 +421,13 @@ class Agent:
         self._parts.report(step)
         self.notes.note(step)
         message = None if self._reports is None else self._reports.event(step)
-        if message is not None and not self._events.full():
+        if message is not None:
+            self._send(message)
+        if self.control is not None:
+            self.control.tell(step)
+
+    def _send(self, message: Message) -> None:
+        if not self._events.full():
             self._events.put_nowait(message)
 
 
@@ -358,10 +456,17 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
             "obey orders": agent.obey_orders(),
             "obey urgent orders": agent.obey_urgent(),
             "send events": agent.send_events(),
-            "timers": agent.run_timers(),
+            "agenda": agent.carry_out_due(),
             "watch lessons": agent.watch_lessons(),
             "notes": agent.notes.keep(),
         }
+        if agent.control is not None:
+            duties |= {
+                "greet": agent.control.greet(bus),
+                "announce itself": agent.control.announce(),
+                "watch itself": agent.control.watch(),
+                "obey wishes": agent.control.obey(),
+            }
         async with doing(duties):
             try:
                 yield agent
@@ -385,6 +490,7 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
             asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
             agent.settle(),
         )
+        agent.listening = listening
         duties = {
             "watchdog": health.feed_watchdog(lambda: listening.heard_at),
             "free speech": agent.keep_free_speech(listening),

@@ -1,4 +1,4 @@
-"""Push to talk and mute from the same machine: a socket in the state folder, for `edgeagent talk` and buttons.
+"""Push to talk, mute and answers from the same machine: a socket in the state folder, for buttons and `edgeagent talk`.
 
 One line is read, a wish, and one line answered. Who may open the socket has a say, so only the agent's own user may.
 """
@@ -14,7 +14,7 @@ from edgeagent.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-Wish = Literal["listen", "mute", "unmute"]
+Wish = Literal["listen", "mute", "unmute", "yes", "no"]
 
 SOCKET = "talk.sock"
 BELL = "bell"

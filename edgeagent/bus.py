@@ -4,7 +4,7 @@ Rules:
     - No thread: the loop drives paho, so there is none that could die unseen.
     - A connection has its own paho client, and nothing of either survives it: paho never resends by itself.
     - Whatever paho, a callback or a broker's bytes do wrong ends the connection, is counted, and goes no further.
-    - The session is never cleaned: the broker keeps what is sent to us while we are away (`session_expiry_s`).
+    - The session is kept: the broker keeps what is sent to us while we are away (`session_expiry_s`), unless for 0 s.
     - What is received is acknowledged by whoever has made it durable, not before.
     - A broker that is silent for one and a half keepalives is gone.
 """
@@ -26,7 +26,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgeagent import topics
-from edgeagent.connection import LARGEST_PACKET_BYTES, LostError, Version
+from edgeagent.connection import LARGEST_PACKET_BYTES, LostError, Version, Will
 from edgeagent.dial import hang_up, tls_context
 from edgeagent.errors import BusError
 from edgeagent.inbox import Received
@@ -61,13 +61,14 @@ async def connect(
     settings: BrokerSettings,
     *,
     client_id: str,
-    will: Message | None = None,
+    will: Will = None,
     greetings: Callable[[], Iterable[Message]] = tuple,
     fraction: Callable[[], float] = random.random,
 ) -> AsyncIterator[Bus]:
     """Keep a link up while the block runs; it begins at once, whether the broker is there or not.
 
-    `greetings` makes what is sent first on every connection. `fraction` (0..1) spreads the tries of many devices.
+    `greetings` makes what is sent first on every connection; `will`, where it is called, makes each one's last will.
+    `fraction` (0..1) spreads the tries of many devices.
     Raise BusError if the settings can never lead to a connection.
     """
     if settings.host is None:
@@ -99,7 +100,7 @@ class _Client(paho.Client):
 class _Connection:
     """See `edgeagent.connection.Connection`."""
 
-    def __init__(self, will: Message | None, bus: Bus, dialled: socket.socket, version: Version) -> None:
+    def __init__(self, will: Will, bus: Bus, dialled: socket.socket, version: Version) -> None:
         self.version: Version = version
         self.receive_maximum = IN_FLIGHT
         self.largest_bytes = LARGEST_PACKET_BYTES
@@ -121,7 +122,7 @@ class _Connection:
             protocol=MQTTProtocolVersion.MQTTv5 if version == "5" else MQTTProtocolVersion.MQTTv311,
             clean_session=None if version == "5" else bus.settings.session_expiry_s == 0,
         )
-        self._set_up(bus.settings, will)
+        self._set_up(bus.settings, will() if callable(will) else will)
         self._loop.add_reader(self._descriptor, self._contain, self._read)
         self._ticking = self._loop.call_soon(self._tick)
         self._contain(self._client.reconnect)
@@ -191,7 +192,7 @@ class _Connection:
                 ReceiveMaximum=UNACKNOWLEDGED,
                 MaximumPacketSize=settings.largest_payload + HEADER_BYTES,
             )
-            connect(clean_start=False, properties=wishes)
+            connect(clean_start=settings.session_expiry_s == 0, properties=wishes)
         else:
             connect()
 

@@ -1,13 +1,15 @@
 """What the link needs of one connection to a broker, and why such a connection ends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from edgeagent.errors import BusError
 from edgeagent.messages import Message
 
 Version = Literal["5", "3.1.1"]
+Will = Message | Callable[[], Message] | None
+"""A last will, or what makes one anew for each connection, or none."""
 
 LARGEST_PACKET_BYTES = 268_435_455
 """Where the broker names no limit: that of the format (MQTT 5, 2.1.4)."""

@@ -11,7 +11,14 @@ from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.hear.waking import SILENCE, Bell, Gate, WakeDetector
 from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.recognizers import learn_free_speech, pronounce_anew, recognizer_of, use_free_speech, wants_free_speech
+from edgeagent.recognizers import (
+    learn_free_speech,
+    pronounce_anew,
+    recognizer_of,
+    searched,
+    use_free_speech,
+    wants_free_speech,
+)
 from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -44,7 +51,7 @@ class Listening:
         self.pronounced = version_of(self._corrections)
         self._current = current
         self._interpreter = current()
-        self._recognizer = recognizer_of(settings, self._interpreter.automaton.flat())
+        self._recognizer = recognizer_of(settings, searched(self._interpreter))
 
     def hear(self, frames: Iterable[Frame], report: Report) -> Iterator[Heard]:
         """Yield what is said in the frames; `report` gets partial transcripts. For one thread at a time."""
@@ -58,6 +65,11 @@ class Listening:
         for heard in self._perceived(gate(self._attend(frames)), report):
             gate.heard(is_for_us=isinstance(heard.interpretation, Command | Question))
             yield heard
+
+    def use_cutoff(self, cutoff: float) -> None:
+        """Have wake words count from this probability on. May be called from any thread."""
+        if self._wake_words is not None:
+            self._wake_words.use_cutoff(cutoff)
 
     @property
     def wants_free_speech(self) -> bool:
@@ -89,7 +101,7 @@ class Listening:
         self._correct_pronunciations()
         latest = self._current()
         if latest is not self._interpreter:
-            self._recognizer.use(latest.automaton.flat())
+            self._recognizer.use(searched(latest))
             self._interpreter = latest
         return latest
 

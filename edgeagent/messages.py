@@ -1,7 +1,7 @@
 """The nouns that flow through edgeagent, frozen: what one stage hands to the next."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 FRAME_SAMPLES = 512
@@ -68,10 +68,26 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """When an order is carried out, where not at once: after a delay, or at a time of day; and how long it holds.
+
+    `clock` is HH:MM of the local time, of today or, `days` on, of another day; of either half of the day where nobody
+    said which. After `lasts_s` it is put back.
+    """
+
+    delay_s: float | None = None
+    clock: str | None = None
+    is_either_half: bool = False
+    days: int = 0
+    lasts_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """What we obey. `exit` is 0 for the grammar's parse and n for the model's n-th exit; confidence is in 0..1.
 
     With a `doubt` it is not obeyed before the person has said yes. `why` tells how it was understood, step by step.
+    `then` are further commands of the same sentence; `when` is None for now and for good.
     """
 
     utterance: str
@@ -82,6 +98,13 @@ class Command:
     confidence: float
     doubt: str = ""
     why: tuple[str, ...] = ()
+    then: "tuple[Command, ...]" = ()
+    when: When | None = None
+
+    @property
+    def parts(self) -> "tuple[Command, ...]":
+        """Return this command alone, and then the others of its sentence."""
+        return (replace(self, then=()), *self.then) if self.then else (self,)
 
     def slot(self, name: str) -> Value | None:
         """Return the value of the slot of that name, or None."""
@@ -90,12 +113,13 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What must be asked before anything is done. `choices` are the answers that are understood."""
+    """What must be asked before anything is done, and why. `choices` are the answers that are understood."""
 
     utterance: str
     kind: Literal["which", "confirm"]
     prompt: str
     choices: tuple[str, ...]
+    why: tuple[str, ...] = ()
 
 
 RejectionReason = Literal[
@@ -108,6 +132,8 @@ RejectionReason = Literal[
     "not-able",  # there is such a device, but it cannot do that
     "out-of-range",
     "not-by-voice",
+    "not-allowed",  # a rule of the house says no
+    "nothing-meant",  # "it", and nothing was spoken of
     "nothing-to-confirm",
     "busy",
     "offline",  # the link to the devices is down: an order is never queued for later
@@ -126,6 +152,9 @@ class Rejection:
 
 
 Interpretation = Command | Question | Rejection
+
+Risk = Literal["free", "guarded", "never"]
+"""Done at once, asked about first, or never done by voice."""
 
 Kind = Literal[
     "light",
@@ -180,7 +209,8 @@ class Device:
 
     `id` is unique in the registry. `name` and `area` are as their owner spells them. `ranges` holds the least and the
     greatest value of numeric capabilities in the device's own unit. `units` holds the units of readings and set points.
-    `thing` is the hardware address of the apparatus that it is part of, as "zigbee:0x…" or "mac:…".
+    `thing` is the hardware address of the apparatus that it is part of, as "zigbee:0x…" or "mac:…". `risk` is what its
+    owner says of it; None leaves that to what is ordered.
     """
 
     id: str
@@ -194,17 +224,19 @@ class Device:
     ranges: Mapping[Capability, tuple[float, float]] = field(default_factory=dict)
     units: Mapping[Capability, str] = field(default_factory=dict)
     thing: str | None = None
+    risk: Risk | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One order to one device."""
+    """One order to one device. `allowed_by` says in words why it may be carried out."""
 
     id: str
     utterance: str
     device: Device
     capability: Capability
     value: Value
+    allowed_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,11 +271,12 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the person is told: a sentence, and whether it reports trouble."""
+    """What the person is told: a sentence, whether it reports trouble, and the ids of the devices that it tells of."""
 
     utterance: str
     text: str
     is_trouble: bool = False
+    about: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

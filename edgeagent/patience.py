@@ -1,6 +1,7 @@
 """How long a pause must be before what was said is taken for all of it. Pure.
 
-- Nothing can follow: a breath; a quarter of a second where the last word may be the beginning of a longer one.
+- Nothing can follow: a breath; a quarter of a second where the last word may be the beginning of a longer one. A time
+  ("for ten minutes") and another order ("and ...") are said without a pause, or they come too late.
 - Something can, but would change nothing: as for a question, since the last word may be the beginning of another that
   sounds like it ("four" of "forty percent").
 - Something can: by what is lost if it does (a question, an order, one that may open, unlock or start something).
@@ -11,14 +12,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgeagent.act.plan import stakes_of
+from edgeagent.act.plan import can_be_later, stakes_of
 from edgeagent.grammar.automaton import Automaton, Parse
 from edgeagent.messages import EndedBy
 from edgeagent.settings import HearingSettings
+from edgeagent.understand.extended import is_tail
 from edgeagent.understand.interpret import Interpreter
 
-POLITE = frozenset({"please"})
-"""Words that may follow a whole sentence without changing it: they are not waited for."""
+TAIL_S = 0.3
+"""The recognizer hears no word for so long while "for ten minutes" or "and ..." begins: it must not end an order."""
+POLITE = frozenset({"please", "a"})
+"""Words that may follow a whole sentence and are not waited for: "please" changes nothing, and "a bit" comes at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,31 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     """Return the pause that ends an utterance of these words."""
     automaton = interpreter.automaton
     state = automaton.walk(words) if words else None
+    if state is None and _is_timed(words, automaton):
+        return Pause(settings.could_go_on_s, "complete", settings.could_go_on_s)
     if state is None or not automaton.is_final(state):
         return Pause(settings.unfinished_s, "silence", math.inf)
     if automaton.follow(state) <= POLITE:
         is_piece = _is_piece_of_a_word(words, automaton)
         wait_s = settings.question_could_go_on_s if is_piece else settings.complete_s
-        return Pause(wait_s, "complete", wait_s)
+        return Pause(wait_s, "complete", max(wait_s, TAIL_S) if _can_have_a_tail(words, automaton) else wait_s)
     parses = automaton.parse(words)
     wait_s = max((_wait_s(parse, settings) for parse in parses), default=settings.could_go_on_s)
     if parses and _is_settled(parses[0], state, interpreter):
         return Pause(min(wait_s, settings.question_could_go_on_s), "complete", max(wait_s, settings.could_go_on_s))
     return Pause(wait_s, "silence", wait_s)
+
+
+def _is_timed(words: Sequence[str], automaton: Automaton) -> bool:
+    """Tell whether an order with a time is whole: "turn on the fan for ten minutes"."""
+    return any(
+        is_tail(words[place:]) and (state := automaton.walk(words[:place])) is not None and automaton.is_final(state)
+        for place in range(1, len(words) - 1)
+    )
+
+
+def _can_have_a_tail(words: Sequence[str], automaton: Automaton) -> bool:
+    return any(can_be_later(parse.intent) for parse in automaton.parse(words))
 
 
 def _is_settled(best: Parse, state: int, interpreter: Interpreter) -> bool:

@@ -1,42 +1,15 @@
-"""The flow of one utterance: perceive() turns sound into interpretations, obey() turns those into outcomes.
+"""Sound to interpretations, on the listening thread: it never touches asyncio. What is done with them: `obeying.py`."""
 
-perceive() runs on the listening thread and never touches asyncio; obey() runs in the event loop.
-"""
-
-import asyncio
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
-from edgeagent.act.acknowledgements import Expectations
-from edgeagent.act.devices import Devices
-from edgeagent.act.dialects.dialect import Order
-from edgeagent.act.dialogue import Dialogue
-from edgeagent.act.perform import Link, perform
-from edgeagent.act.plan import Plan, Planned, TimerOrder, plan
-from edgeagent.act.timers import Timers
-from edgeagent.answer.sentences import of_outcomes, of_question, of_rejection
-from edgeagent.answer.voice import Voice
+from edgeagent.grammar.tails import JOINTS
 from edgeagent.hear.before import Before
 from edgeagent.hear.endpointing import IsSpeech, Utterance, utterances
 from edgeagent.hear.recognizer import Recognizer
-from edgeagent.messages import (
-    Action,
-    Answer,
-    Command,
-    Frame,
-    Interpretation,
-    Message,
-    Outcome,
-    Published,
-    Question,
-    Rejection,
-    Report,
-    Transcript,
-)
+from edgeagent.messages import Command, Frame, Interpretation, Rejection, Report, Transcript
 from edgeagent.patience import pause_after
-from edgeagent.settings import ActingSettings, HearingSettings
+from edgeagent.settings import HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
 _MAYBE_SAID_FREELY = frozenset({"no-words", "not-a-command", "not-speech-we-know"})
@@ -102,6 +75,8 @@ def _understood(
     """
     found = interpreter.interpret(transcript)
     weak = _weak_word(transcript) if isinstance(found, Command) else None
+    if isinstance(found, Command) and transcript.words[-1].text in JOINTS:
+        return _joined(transcript, found, recognizer.freely(utterance), interpreter)
     if weak is None and not (isinstance(found, Rejection) and found.reason in _MAYBE_SAID_FREELY):
         return Heard(transcript, found)
     ways = recognizer.freely(utterance)
@@ -116,6 +91,14 @@ def _understood(
         if otherwise.transcript.confidence > transcript.confidence:
             return otherwise
     return Heard(transcript, _doubted(found, f'"{weak}" was hardly heard'))
+
+
+def _joined(transcript: Transcript, found: Command, ways: Sequence[Transcript], interpreter: Interpreter) -> Heard:
+    """Return what was said where something was joined to an order: all of it if it is understood, else a question."""
+    otherwise = _freely(ways, interpreter)
+    if otherwise is not None and isinstance(otherwise.interpretation, Command):
+        return otherwise
+    return Heard(transcript, _doubted(found, f'something followed "{transcript.words[-1].text}"'))
 
 
 def _freely(ways: Sequence[Transcript], interpreter: Interpreter) -> Heard | None:
@@ -142,7 +125,11 @@ def _doubted(command: Command, why: str) -> Command:
 
 
 def _differs(rival: Command, found: Interpretation) -> bool:
-    return isinstance(found, Command) and not _mean_the_same(rival, found)
+    """Tell whether another way to hear it is another order, and not only a part of what was understood."""
+    if not isinstance(found, Command):
+        return False
+    wholes = (found,) if rival.then else (found, *found.parts)
+    return not any(_mean_the_same(rival, one) for one in wholes)
 
 
 def _weak_word(transcript: Transcript) -> str | None:
@@ -152,9 +139,11 @@ def _weak_word(transcript: Transcript) -> str | None:
 
 
 def _mean_the_same(one: Command, other: Command) -> bool:
-    return one.intent == other.intent and {(slot.name, slot.value) for slot in one.slots} == {
-        (slot.name, slot.value) for slot in other.slots
-    }
+    def meanings(command: Command) -> list[Hashable]:
+        slots = (frozenset((slot.name, slot.value) for slot in part.slots) for part in command.parts)
+        return [(part.intent, part.when, said) for part, said in zip(command.parts, slots, strict=True)]
+
+    return meanings(one) == meanings(other)
 
 
 def _refused(transcript: Transcript, objection: str) -> Rejection:
@@ -170,98 +159,3 @@ def _be_patient(utterance: Utterance, partial: Transcript, interpreter: Interpre
     utterance.patience_s, utterance.pause_means = pause.lasts_s, pause.means
     if partial.words and partial.heard_s - partial.words[-1].end_s >= pause.wordless_s:
         utterance.end(pause.means)
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What obeying needs: the devices, the link to them, what was asked before, the timers, the voices.
-
-    `timers` is None for who will not be here when they are due.
-    """
-
-    devices: Devices
-    expectations: Expectations
-    link: Link
-    dialogue: Dialogue
-    timers: Timers | None
-    voices: tuple[Voice, ...]
-    settings: ActingSettings
-    here: str | None
-    report: Report
-    is_dry_run: bool = False
-
-
-async def obey(interpretation: Interpretation, around: Surroundings) -> tuple[Outcome, ...]:
-    """Do what was understood, or ask, or say why not. Return what came of every action."""
-    planned: Planned
-    if isinstance(interpretation, Command):
-        around.report(interpretation)
-        planned = _plan(interpretation, around)
-    else:
-        planned = interpretation
-        around.dialogue.misunderstood(interpretation)
-    match planned:
-        case Plan():
-            return await _perform_all(planned, around)
-        case TimerOrder(command=command):
-            await _tell(_timed(command, around.timers), around)
-        case _:
-            await _tell(planned, around)
-    return ()
-
-
-def _timed(command: Command, timers: Timers | None) -> Rejection | Answer:
-    if timers is None:
-        return Rejection(command.utterance, "not-able", command.text, "timers are kept by the daemon: speak to it")
-    return timers.obey(command, time.monotonic())
-
-
-def _plan(command: Command, around: Surroundings) -> Planned:
-    def plan_alone(one: Command) -> Planned:
-        return plan(one, around.devices, around.here, lambda: datetime.now().astimezone())
-
-    return around.dialogue.next(command, plan_alone)
-
-
-async def _perform_all(planned: Plan, around: Surroundings) -> tuple[Outcome, ...]:
-    def published(action: Action, message: Message) -> None:
-        around.report(Published(action, message))
-
-    if around.is_dry_run:
-        for action in planned.actions:
-            entity = around.devices.entity(action.device.id)
-            order = entity.order(action.capability, action.value) if entity else None
-            for message in order.messages if isinstance(order, Order) else ():
-                published(action, message)
-        return ()
-    around.dialogue.note(planned, around.devices.values)
-    outcomes = await asyncio.gather(
-        *(
-            perform(action, around.devices, around.expectations, around.link, around.settings.deadline_s, published)
-            for action in planned.actions
-        )
-    )
-    for outcome in outcomes:
-        around.report(outcome)
-    await say(of_outcomes(planned.command.utterance, outcomes), around)
-    return tuple(outcomes)
-
-
-async def _tell(planned: Question | Rejection | Answer, around: Surroundings) -> None:
-    match planned:
-        case Question():
-            around.report(planned)
-            await say(of_question(planned), around)
-        case Rejection():
-            around.report(planned)
-            if (answer := of_rejection(planned)) is not None:
-                await say(answer, around)
-        case Answer():
-            await say(planned, around)
-
-
-async def say(answer: Answer, around: Surroundings) -> None:
-    """Tell the person, in every way there is."""
-    around.report(answer)
-    for voice in around.voices:
-        await voice.say(answer)

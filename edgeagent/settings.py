@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from pydantic_core import ErrorDetails
 
 from edgeagent.errors import SettingsError
-from edgeagent.messages import Capability
+from edgeagent.messages import Capability, Risk
 
 LARGEST_FILE_BYTES = 1 << 20
 """A settings file is a page or two; a megabyte is somebody's mistake and is not read."""
@@ -188,14 +188,13 @@ class AnswerSettings(Settings):
     """Say only what went wrong."""
 
 
-Risk = Literal["free", "guarded", "never"]
-
-
 class ActingSettings(Settings):
     """What may be done by voice, and how long the devices get to do it."""
 
     deadline_s: Annotated[float, Field(gt=0, le=120)] = 5.0
     """Seconds until a device that has not reported the new state counts as failed."""
+    hold_s: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """Seconds that a device must stay in the state that it has reported, or it has failed."""
     confirm_within_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     """Seconds in which a question can be answered."""
     risks: dict[Capability, Risk] = Field(default_factory=dict)
@@ -208,6 +207,10 @@ class ActingSettings(Settings):
     """Own command sets, in template syntax."""
     device_files: tuple[FilePath, ...] = ()
     """Own devices, by the topics on which they are ordered and told."""
+    house_file: FilePath | None = None
+    """What you say of your house: other names and areas of devices, and rules of what may not be done."""
+    orders_per_minute: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """More orders are refused; at twice as many, machines are stopped and devices put into their safe states."""
     audit: bool = True
     """Keep a log of what was ordered, by which words, and what came of it: `edgeagent log`."""
     max_devices: Annotated[int, Field(ge=1, le=100_000)] = 2_000
@@ -242,7 +245,7 @@ class WyomingSettings(Settings):
 
 
 class HermesSettings(Settings):
-    """Rhasspy's control topics (Hermes) on the broker, without sound."""
+    """Rhasspy's control topics (Hermes) on the broker: without sound, but with the words of commands."""
 
     site: Annotated[str, Field(pattern=r"^[^/+#\x00]{1,64}$")] | None = None
     """Name of this site in the messages; when absent, Hermes is not spoken."""

@@ -98,8 +98,18 @@ class Mute(BaseModel):
     expires: float
 
 
-Order = Say | Listen | Mute
-ORDERS: Mapping[str, type[Order]] = {"say": Say, "listen": Listen, "mute": Mute}
+class Confirm(BaseModel):
+    """The answer to the question that is open: yes, or no."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    yes: bool
+    expires: float
+
+
+Order = Say | Listen | Mute | Confirm
+ORDERS: Mapping[str, type[Order]] = {"say": Say, "listen": Listen, "mute": Mute, "confirm": Confirm}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,15 @@
 """Real registries fed by real announcements, and talks with them through the real grammar."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.act.dialogue import Dialogue
-from edgeagent.act.plan import Plan, Planned, plan
+from edgeagent.act.dialogue import Dialogue, Rulings
+from edgeagent.act.plan import Plan, Planned, Several, plan
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
@@ -54,8 +55,8 @@ def command(intent: str, text: str = "", /, **slots: Value) -> Command:
     return Command("u1", intent, tuple(Slot(name, value, str(value)) for name, value in slots.items()), text, 1, 0.9)
 
 
-def planned(one: Command, devices: Devices, here: str | None = None) -> Planned:
-    return plan(one, devices, here, lambda: NOON)
+def planned(one: Command, devices: Devices, here: str | None = None, spoken_of: Sequence[str] = ()) -> Planned:
+    return plan(one, devices, here, lambda: NOON, spoken_of)
 
 
 @lru_cache(maxsize=8)
@@ -67,11 +68,18 @@ def _interpreter(lists: tuple[tuple[str, tuple[tuple[str, Value], ...]], ...]) -
 class Talk:
     """A person who speaks to a home; the clock stands still unless it is moved."""
 
-    def __init__(self, devices: Devices, *, here: str | None = None, settings: ActingSettings = SETTINGS) -> None:
+    def __init__(
+        self,
+        devices: Devices,
+        *,
+        here: str | None = None,
+        settings: ActingSettings = SETTINGS,
+        rulings: Rulings = lambda _: None,
+    ) -> None:
         self.devices = devices
         self.now_s = 100.0
         self._here = here
-        self.dialogue = Dialogue(settings, lambda: self.now_s)
+        self.dialogue = Dialogue(settings, lambda: self.now_s, rulings, devices.values)
         self._count = 0
 
     def say(self, text: str) -> Planned:
@@ -80,9 +88,12 @@ class Talk:
         return self.obey(heard) if isinstance(heard, Command) else heard
 
     def obey(self, one: Command) -> Planned:
-        outcome = self.dialogue.next(one, lambda alone: planned(alone, self.devices, self._here))
-        if isinstance(outcome, Plan):
-            self.dialogue.note(outcome, self.devices.values)
+        outcome = self.dialogue.next(
+            one, lambda alone: planned(alone, self.devices, self._here, self.dialogue.spoken_of)
+        )
+        for part in outcome.parts if isinstance(outcome, Several) else (outcome,):
+            if isinstance(part, Plan):
+                self.dialogue.note(part, self.devices.values)
         return outcome
 
 

@@ -8,12 +8,12 @@ import pytest
 from edgeagent.evaluate.household import household
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
-from edgeagent.patience import POLITE, Pause, pause_after
+from edgeagent.patience import POLITE, TAIL_S, Pause, pause_after
 from edgeagent.settings import HearingSettings
 from edgeagent.understand.interpret import Interpreter
 
 HEARING = HearingSettings()
-AT_ONCE = Pause(HEARING.complete_s, "complete", HEARING.complete_s)
+AT_ONCE = Pause(HEARING.complete_s, "complete", TAIL_S)
 SOON = Pause(HEARING.question_could_go_on_s, "complete", HEARING.could_go_on_s)
 DEVICES = Path(__file__).parent / "data" / "home_devices.yaml"
 

@@ -22,13 +22,17 @@ TOLERANCES: Mapping[Capability, float] = MappingProxyType(
     }
 )
 """How far a reported value may be off, in the capability's unit: devices round to their own steps."""
-_UNDER_WAY: Mapping[tuple[Capability, str], str] = MappingProxyType(
+_UNDER_WAY: Mapping[tuple[Capability, str], frozenset[str]] = MappingProxyType(
     {
-        ("opening", "open"): "opening",
-        ("opening", "closed"): "closing",
-        ("lock", "locked"): "locking",
-        ("lock", "unlocked"): "unlocking",
-        ("cleaning", "docked"): "returning",
+        ("opening", "open"): frozenset({"opening"}),
+        ("opening", "closed"): frozenset({"closing"}),
+        ("lock", "locked"): frozenset({"locking"}),
+        ("lock", "unlocked"): frozenset({"unlocking"}),
+        ("cleaning", "docked"): frozenset({"returning"}),
+        ("arming", "armed_home"): frozenset({"arming", "pending"}),
+        ("arming", "armed_away"): frozenset({"arming", "pending"}),
+        ("arming", "armed_night"): frozenset({"arming", "pending"}),
+        ("arming", "disarmed"): frozenset({"disarming"}),
     }
 )
 _AT_REST = frozenset({"open", "closed", "stopped"})
@@ -50,38 +54,51 @@ def is_reached(capability: Capability, wanted: Value, seen: Value) -> bool:
 
 def is_under_way(capability: Capability, wanted: Value, seen: Value) -> bool:
     """Tell whether the device says that it is moving to the wanted value: not done, but worth more patience."""
-    return isinstance(wanted, str) and _UNDER_WAY.get((capability, wanted)) == seen
+    return isinstance(wanted, str) and seen in _UNDER_WAY.get((capability, wanted), ())
 
 
 @dataclass(frozen=True, slots=True)
-class _Expectation:
+class Expectation:
+    """A value that is waited for. `answer` gets it once it is seen, `relapse` what is seen instead of it after that."""
+
     capability: Capability
     value: Value
     answer: asyncio.Future[Value]
+    relapse: asyncio.Future[Value]
+
+    def observe(self, seen: Value) -> None:
+        """Take note of what the device says now."""
+        if is_reached(self.capability, self.value, seen):
+            if not self.answer.done():
+                self.answer.set_result(seen)
+        elif self.answer.done() and not self.relapse.done() and not is_under_way(self.capability, self.value, seen):
+            self.relapse.set_result(seen)
 
 
 @dataclass(slots=True)
 class Expectations:
     """Who waits for which value of which device. Holds as many entries as there are orders under way."""
 
-    _waiting: dict[str, list[_Expectation]] = field(default_factory=dict)
+    _waiting: dict[str, list[Expectation]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return how many orders are waited for."""
         return sum(len(expectations) for expectations in self._waiting.values())
 
     @contextmanager
-    def expect(self, device: str, capability: Capability, value: Value) -> Iterator[asyncio.Future[Value]]:
-        """Give a future that gets the reported value once it is the expected one. Enter before ordering.
+    def expect(self, device: str, capability: Capability, value: Value) -> Iterator[Expectation]:
+        """Give an expectation that is answered once the device reports the value. Enter before ordering.
 
         Leaving the block forgets it, however it is left: a late answer finds nobody.
         """
-        expectation = _Expectation(capability, value, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        expectation = Expectation(capability, value, loop.create_future(), loop.create_future())
         self._waiting.setdefault(device, []).append(expectation)
         try:
-            yield expectation.answer
+            yield expectation
         finally:
             expectation.answer.cancel()
+            expectation.relapse.cancel()
             left = [other for other in self._waiting[device] if other is not expectation]
             if left:
                 self._waiting[device] = left
@@ -92,7 +109,5 @@ class Expectations:
         """Answer those whose value was seen."""
         for expectation in self._waiting.get(observation.device, ()):
             seen = observation.values.get(expectation.capability)
-            if seen is None or expectation.answer.done():
-                continue
-            if is_reached(expectation.capability, expectation.value, seen):
-                expectation.answer.set_result(seen)
+            if seen is not None:
+                expectation.observe(seen)

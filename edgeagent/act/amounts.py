@@ -1,10 +1,11 @@
 """What a command asks for to the value that one device is ordered to take, in its own unit and range. Pure.
 
 The rules:
-- "brighter" and "louder" count from what the device last told; a light that is off counts as 0;
+- "brighter" and "louder" count from what the device last told; a light that is off counts as 0; a step ends at the
+  device's own limits;
 - nothing at all (0 percent of brightness or speed) is off;
 - degrees are the device's own; converted only where the other scale was said: a guess can move it the wrong way;
-- another unit than the device's, and a value outside its range, are refused.
+- another unit is converted where both measure the same; other units, and a value outside of its range, are refused.
 """
 
 from collections.abc import Mapping
@@ -23,17 +24,34 @@ _UNITS: Mapping[str, frozenset[str]] = {
     "degrees": frozenset({"°c", "°f", "c", "f", "degrees", "celsius", "fahrenheit"}),
     "litres per minute": frozenset({"l/min", "lpm"}),
 }
+_SIZES: Mapping[str, Mapping[str, float]] = {
+    "pressure": {"bar": 1.0, "mbar": 0.001, "psi": 0.0689476, "kpa": 0.01, "pa": 1e-5, "mpa": 10.0, "hpa": 0.001},
+    "turning": {"rpm": 1.0, "r/min": 1.0, "1/min": 1.0, "hz": 60.0, "1/s": 60.0},
+    "time": {"s": 1.0, "seconds": 1.0, "min": 60.0, "minutes": 60.0, "h": 3600.0, "hours": 3600.0, "ms": 0.001},
+    "flow": {"l/min": 1.0, "lpm": 1.0, "litres per minute": 1.0, "m³/h": 16.6667, "l/h": 1 / 60, "gpm": 3.78541},
+    "length": {
+        "mm": 1.0,
+        "millimetres": 1.0,
+        "cm": 10.0,
+        "centimetres": 10.0,
+        "m": 1000.0,
+        "metres": 1000.0,
+        "in": 25.4,
+    },
+}
+"""What one of each unit is in the first of its kind."""
 _CELSIUS = frozenset({"°c", "c", "celsius"})
 _FAHRENHEIT = frozenset({"°f", "f", "fahrenheit"})
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked of a capability: a value, or a step from the value that it has."""
+    """What is asked of a capability: a value, a step from the value that it has, or a factor of it."""
 
     capability: Capability
     value: Value
     is_step: bool = False
+    is_factor: bool = False
 
 
 def amount(
@@ -43,22 +61,27 @@ def amount(
     capability, value = wish.capability, wish.value
     if isinstance(value, str):
         return capability, value
-    if wish.is_step:
+    if wish.is_step or wish.is_factor:
         before = _before(capability, told)
         if before is None:
-            return f"{device.name} has not told its {capability}"
-        least = LEAST_BRIGHTNESS if capability == "brightness" else 0.0
-        return capability, min(100.0, max(least, before + value))
+            return f"{device.name} has not told its {capability.replace('_', ' ')}"
+        low, high = device.ranges.get(capability, (0.0, 100.0))
+        least = max(low, LEAST_BRIGHTNESS) if capability == "brightness" else low
+        stepped = before * value if wish.is_factor else before + value
+        return capability, min(high, max(least, round(stepped, 3)))
     if value == 0 and capability in {"brightness", "speed"} and "power" in device.capabilities:
         return "power", "off"
     if capability == "target_temperature" or (capability == "setpoint" and command.slot("unit") == "degrees"):
         value = _in_own_degrees(command, device, capability, value)
+    elif capability == "setpoint":
+        value = _in_own_unit(command, device, value)
     return _complaint(command, device, capability, value) or (capability, value)
 
 
 def is_dark(wish: Wish, told: Mapping[Capability, Value]) -> bool:
     """Tell whether it would be dimmed but is off: that must not switch it on."""
-    is_dimmed = wish.capability == "brightness" and wish.is_step and isinstance(wish.value, float) and wish.value < 0
+    less = 0.0 if wish.is_step else 1.0 if wish.is_factor else -1.0
+    is_dimmed = wish.capability == "brightness" and isinstance(wish.value, float) and wish.value < less
     return is_dimmed and told.get("power") == "off"
 
 
@@ -79,9 +102,21 @@ def _in_own_degrees(command: Command, device: Device, capability: Capability, va
     return value
 
 
+def _in_own_unit(command: Command, device: Device, value: float) -> float:
+    """Return a value in the device's unit, where the one that was said measures the same."""
+    said, own = str(command.slot("unit") or "").lower(), device.units.get("setpoint", "").lower()
+    sizes = next((sizes for sizes in _SIZES.values() if said in sizes and own in sizes), None)
+    return value if sizes is None or said == own else round(value * sizes[said] / sizes[own], 3)
+
+
+def _are_convertible(said: str, own: str) -> bool:
+    return any(said in sizes and own in sizes for sizes in _SIZES.values())
+
+
 def _complaint(command: Command, device: Device, capability: Capability, value: float) -> str | None:
     unit, own = command.slot("unit"), device.units.get(capability)
-    if unit is not None and own is not None and own.lower() not in _UNITS.get(str(unit), {str(unit)}):
+    is_strange = unit is not None and own is not None and own.lower() not in _UNITS.get(str(unit), {str(unit)})
+    if is_strange and not _are_convertible(str(unit).lower(), str(own).lower()):
         return f"{device.name} is set in {own}, not in {unit}"
     if capability not in device.ranges:
         return None

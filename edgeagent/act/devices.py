@@ -19,6 +19,7 @@ from typing import Literal
 from edgeagent import topics
 from edgeagent.act import names
 from edgeagent.act.dialects.dialect import Announcement, Dialect, Entity, Removal
+from edgeagent.act.household import NOTHING_SAID, Household
 from edgeagent.act.names import LeftOut, Names
 from edgeagent.act.things import chosen
 from edgeagent.errors import PayloadError
@@ -32,6 +33,9 @@ MOST_CONFLICTS = 200
 """Further conflicts are refused like any other announcement."""
 LONGEST_SHOWN = 200
 """Characters of a topic or reason that are kept."""
+
+NO_TOPIC = "\0"
+"""What names begin with under which devices are told what nobody can publish: no topic has a NUL (MQTT 5, 4.7.3)."""
 
 Counted = Literal["announced", "removed", "refused", "left-out", "full", "conflict", "observed", "unreadable"]
 
@@ -58,8 +62,9 @@ class _Known:
 class Devices:
     """All devices by id. Nothing here waits, connects or calls back."""
 
-    def __init__(self, dialects: Sequence[Dialect], *, most: int = 2000) -> None:
-        """Start empty; `most` devices at the most."""
+    def __init__(self, dialects: Sequence[Dialect], *, most: int = 2000, household: Household = NOTHING_SAID) -> None:
+        """Start empty; `most` devices at the most, seen as their owner says in `household`."""
+        self._household = household
         self.version = 0
         self.counts: Counter[Counted] = Counter()
         self.refusals: deque[LeftOut] = deque(maxlen=MOST_REFUSALS)
@@ -85,7 +90,7 @@ class Devices:
     @property
     def topics(self) -> frozenset[str]:
         """Return the topics on which the known devices tell their state; changes only with `version`."""
-        return frozenset(self._by_topic)
+        return frozenset(topic for topic in self._by_topic if not topic.startswith(NO_TOPIC))
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
@@ -103,6 +108,9 @@ class Devices:
 
     def receive(self, topic: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
         """Apply a message from the bus, whatever it is; return what it told about devices."""
+        if topic.startswith(NO_TOPIC):
+            self._note("refused", topic, "no topic of a bus: MQTT forbids NUL")
+            return ()
         try:
             for dialect in self._dialects:
                 if any(topics.matches(pattern, topic) for pattern in dialect.filters):
@@ -114,6 +122,15 @@ class Devices:
             log.exception("message not digested", extra={"topic": _shown(topic)})
             self._note("refused", topic, "its reader failed: report this, with the log")
             return ()
+
+    def told(self, name: str, payload: bytes, now_s: float) -> tuple[Observation, ...]:
+        """Apply what was translated for the registry, under a name that begins with NUL and is no topic of any bus.
+
+        Raise ValueError for another name: what comes over a bus goes to `receive`.
+        """
+        if not name.startswith(NO_TOPIC):
+            raise ValueError(f"{name!a:.80}: expected a name that begins with NUL")
+        return self._observe(name, payload, now_s)
 
     def entity(self, device: str) -> Entity | None:
         """Return how a device is spoken to."""
@@ -169,12 +186,18 @@ class Devices:
             return
         announced = (known.entity.device for known in self._known.values())
         spoken, self._put_by = chosen(announced, [dialect.name for dialect in self._dialects])
-        self._spoken = {device.id: device for device in spoken}
-        self._names = names.collect(spoken)
+        said = [one for device in spoken if (one := self._household.as_said(device)) is not None]
+        self._spoken = {device.id: device for device in said}
+        options = [word for one in said for word in self._words(one.id, "option")]
+        self._names = names.collect(said, area_aliases=self._household.areas, options=options)
         self._by_key = {}
         for name, ids in self._names.devices.items():
             self._by_key.setdefault(names.key_of(name), {}).update(dict.fromkeys(ids))
         self._collected_at = self.version
+
+    def _words(self, device: str, capability: Capability) -> tuple[str, ...]:
+        writers = self._known[device].entity.writers
+        return next((writer.words for writer in writers if writer.capability == capability), ())
 
     def _discover(self, dialect: Dialect, topic: str, payload: bytes) -> None:
         if dialect.source(topic) not in self._by_source and len(self._known) >= self._most:

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 from edgeagent.grammar.spoken import is_readable
@@ -38,6 +39,8 @@ _JOINING = """and or then not don't never please all every everything everywhere
 _NEVER_INSIDE = frozenset(_JOINING.split())
 COMMAND_WORDS = _ACTION_WORDS | frozenset(_THINGS.split())
 """Words of the built-in sentences. A device of such a name would make an everyday sentence mean that device."""
+MOST_OPTIONS = 500
+"""Words that selects can be set to, of all devices together."""
 MOST_WORDS = 8
 """A name of more words is a description that nobody says."""
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}|[0-9a-f]{12,}", re.IGNORECASE)
@@ -53,12 +56,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What can be said. `devices` goes from a name to the ids of all that are called so, in the registry's order."""
+    """What can be said.
+
+    `devices` goes from a name to the ids of all that are called so, in the registry's order; `areas` from what an area
+    is called to its name. `options` are what selects can be set to.
+    """
 
     devices: Mapping[str, tuple[str, ...]]
     by_kind: Mapping[Kind, tuple[str, ...]]
     by_capability: Mapping[Capability, tuple[str, ...]]
-    areas: tuple[str, ...]
+    areas: Mapping[str, str]
+    options: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
     @property
@@ -80,8 +88,14 @@ def key_of(text: str) -> str:
     return words_of(text).replace("'", "")
 
 
-def collect(devices: Iterable[Device], command_words: frozenset[str] = COMMAND_WORDS) -> Names:
-    """Return the names of devices and areas."""
+def collect(
+    devices: Iterable[Device],
+    command_words: frozenset[str] = COMMAND_WORDS,
+    *,
+    area_aliases: Mapping[str, str] = MappingProxyType({}),
+    options: Iterable[str] = (),
+) -> Names:
+    """Return the names of devices and areas; `area_aliases` go from what an area is called besides to its name."""
     everyone = list(devices)
     called: dict[str, list[Device]] = {}
     left_out: list[LeftOut] = []
@@ -94,12 +108,17 @@ def collect(devices: Iterable[Device], command_words: frozenset[str] = COMMAND_W
     for name, owners in _short_names(everyone).items():
         if len(owners) == 1 and name not in called and not _why_not(name, command_words):
             called[name] = owners
-    areas = sorted({area for device in everyone if (area := words_of(device.area or ""))})
+    areas = {area: area for device in everyone if (area := words_of(device.area or ""))}
+    areas |= {
+        also: words_of(area) for also, area in area_aliases.items() if words_of(area) in areas and also not in areas
+    }
+    options = sorted({said for option in options if (said := words_of(option)) and is_readable(said)})
     return Names(
         {name: tuple(device.id for device in owners) for name, owners in called.items()},
         _grouped((name, device.kind) for name, owners in called.items() for device in owners),
         _grouped((name, can) for name, owners in called.items() for device in owners for can in device.capabilities),
-        tuple(area for area in areas if not _why_not(area, command_words)),
+        {said: areas[said] for said in sorted(areas) if not _why_not(said, command_words)},
+        tuple(options)[:MOST_OPTIONS],
         tuple(left_out),
     )
 

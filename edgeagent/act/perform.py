@@ -5,23 +5,44 @@ The rules:
   even where the device says that it is offline;
 - done is what the device says after the order; one that was in the wanted state already need not say so again, unless
   it was offline: what that one told is old;
-- one that is on its way gets more time, one that says nothing does not.
+- one that is on its way gets more time, one that says nothing does not;
+- one that says nothing is told once more after half of its time, where to be told twice is harmless: a value that it
+  is to have, and neither a step nor a start, nothing that opens;
+- one that has reached the value and leaves it again at once has failed.
 
 A reason reads on after the device's name: "is offline".
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from edgeagent.act.acknowledgements import Expectations, is_reached, is_under_way
+from edgeagent.act.acknowledgements import Expectation, Expectations, is_reached, is_under_way
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Order
 from edgeagent.act.safety import is_stop
 from edgeagent.errors import BusError
 from edgeagent.messages import Action, Capability, Message, Outcome, Value
+from edgeagent.settings import ActingSettings
 
+log = logging.getLogger(__name__)
+
+_VALUES: frozenset[Capability] = frozenset(
+    {
+        "power",
+        "brightness",
+        "color",
+        "color_temperature",
+        "target_temperature",
+        "speed",
+        "volume",
+        "mode",
+        "option",
+        "text",
+    }
+)
 MOST_DEADLINES_WHILE_MOVING = 12
 """A garage door that says that it is moving gets this many deadlines: a minute with the default of 5 s."""
 
@@ -39,24 +60,42 @@ async def perform(
     devices: Devices,
     expectations: Expectations,
     link: Link,
-    deadline_s: float,
+    settings: ActingSettings,
     published: Callable[[Action, Message], None],
 ) -> Outcome:
-    """Carry out an action. It is done when the device reports the value, at the latest after `deadline_s`."""
+    """Carry out an action. It is done when the device reports the value, within its deadline, and stays so."""
     began = time.monotonic()
+    took_s: float | None = None
     order = _order(action, devices)
     if isinstance(order, str):
         reason = order
     else:
         was_offline = not devices.is_available(action.device.id)
         wanted = action.value if order.reaches is None else order.reaches
-        with expectations.expect(action.device.id, action.capability, wanted) as answer:
-            reason = await _send(action, order, link, published)
+        with expectations.expect(action.device.id, action.capability, wanted) as expected:
+
+            async def send() -> str:
+                return await _send(action, order, link, published)
+
+            reason = await send()
             if not reason and order.reaches is not None:
-                reason = await _result(action, order.reaches, answer, devices, deadline_s, was_offline=was_offline)
+                deadline_s = settings.deadline_s
+                reason = await _result(action, expected, devices, deadline_s, send, was_offline=was_offline)
+                took_s = time.monotonic() - began
+                reason = reason or await _relapse(expected, settings.hold_s)
             elif not reason and was_offline:
                 reason = "is offline, and never says whether it obeyed"
-    return Outcome(action, "failed" if reason else "done", time.monotonic() - began, reason)
+    took_s = time.monotonic() - began if took_s is None else took_s
+    return Outcome(action, "failed" if reason else "done", took_s, reason)
+
+
+async def _relapse(expected: Expectation, hold_s: float) -> str:
+    """Return what is wrong where a device leaves at once what it has reached."""
+    await asyncio.wait([expected.relapse], timeout=hold_s)
+    if not expected.relapse.done():
+        return ""
+    seen = expected.relapse.result()
+    return f"went back to {f'{seen:g}' if isinstance(seen, float) else seen}"
 
 
 def _order(action: Action, devices: Devices) -> Order | str:
@@ -86,20 +125,35 @@ async def _send(action: Action, order: Order, link: Link, published: Callable[[A
 
 async def _result(
     action: Action,
-    wanted: Value,
-    answer: asyncio.Future[Value],
+    expected: Expectation,
     devices: Devices,
     deadline_s: float,
+    send: Callable[[], Awaitable[str]],
     *,
     was_offline: bool,
 ) -> str:
     """Wait until the device is seen to have done it; return why it has not, or nothing."""
-    device, capability = action.device.id, action.capability
-    if await _arrives(answer, lambda: devices.values(device), capability, wanted, deadline_s):
+    device, capability, wanted = action.device.id, action.capability, expected.value
+    left_s = deadline_s
+    if is_harmless_twice(action):
+        done, _ = await asyncio.wait([expected.answer], timeout=deadline_s / 2)
+        is_silent = not done and not (not was_offline and _is_there(devices, device, capability, wanted))
+        if is_silent and devices.is_available(device):
+            log.info("asked again", extra={"device": action.device.name, "capability": capability})
+            await send()
+        left_s = deadline_s / 2
+    if await _arrives(expected.answer, lambda: devices.values(device), capability, wanted, left_s):
         return ""
     if not was_offline and _is_there(devices, device, capability, wanted):
         return ""
     return _excuse(devices, action, deadline_s)
+
+
+def is_harmless_twice(action: Action) -> bool:
+    """Tell whether a device may be told the same again: it is to have a value, and nothing is opened or started."""
+    if action.device.kind in {"machine", "valve", "lock"} or is_stop(action.capability, action.value):
+        return False
+    return action.capability in _VALUES
 
 
 async def _arrives(
@@ -126,6 +180,8 @@ def _is_moving(
     capability: Capability, wanted: Value, now: Mapping[Capability, Value], before: Mapping[Capability, Value]
 ) -> bool:
     """Tell whether it says that it is on its way; a cover also where its position changes."""
+    if capability == "tilt":
+        return now.get("tilt") != before.get("tilt")
     if capability not in {"opening", "position"}:
         return is_under_way(capability, wanted, now.get(capability, ""))
     if wanted == "stopped":

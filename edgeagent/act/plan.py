@@ -7,22 +7,28 @@ Which devices are meant is in targets.py, what each is ordered in amounts.py, wh
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from edgeagent.act.amounts import Wish, amount, is_dark
+from edgeagent.act.help import help_for
 from edgeagent.act.queries import query
 from edgeagent.act.safety import is_stop
 from edgeagent.act.targets import Home, narrowed, targets
 from edgeagent.act.undo import UNDO
-from edgeagent.messages import Action, Answer, Capability, Command, Device, Question, Rejection, Value
+from edgeagent.messages import Action, Answer, Capability, Command, Device, Kind, Question, Rejection, Value
 
-__all__ = ["Home", "Plan", "Planned", "TimerOrder", "narrowed", "plan"]
+__all__ = ["Home", "Later", "Plan", "Planned", "Several", "TimerOrder", "narrowed", "plan"]
 
 EMERGENCY_STOP = "emergency_stop"
+STOP = "stop"
 BRIGHTNESS_STEP = 20.0
 VOLUME_STEP = 10.0
+DEGREES_STEP = 1.0
+POSITION_STEP = 20.0
+SPEED_STEP = 25.0
+KELVIN_STEP = 500.0
 SPEEDS: Mapping[Value, float] = {"low": 25.0, "medium": 50.0, "high": 100.0}
 """Percent; a fan of three steps rounds them up to its own."""
 MOST_NAMES_IN_HELP = 8
@@ -38,14 +44,29 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class TimerOrder:
-    """What is to be done with timers: they are ours, not a device's."""
+    """What is to be done with timers, or with what is planned: they are ours, not a device's."""
 
     command: Command
 
 
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Actions for later. `ends` are those that end what the plan begins, or what was begun before it."""
+
+    plan: Plan
+    ends: tuple[Action, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """What one sentence asks for, one after the other; a question, if there is one, comes last."""
+
+    parts: "tuple[Planned, ...]"
+
+
 Stakes = Literal["nothing", "something", "much"]
 
-Planned = Plan | Question | Rejection | Answer | TimerOrder
+Planned = Plan | Later | Several | Question | Rejection | Answer | TimerOrder
 
 _FIXED: Mapping[str, tuple[Capability, Value]] = {
     "turn_on": ("power", "on"),
@@ -65,6 +86,7 @@ _FIXED: Mapping[str, tuple[Capability, Value]] = {
     "start_machine": ("run", "running"),
     "stop_machine": ("run", "stopped"),
     "acknowledge_alarm": ("acknowledge", "now"),
+    "disarm": ("arming", "disarmed"),
 }
 _VALUED: Mapping[str, tuple[Capability, str]] = {
     "set_brightness": ("brightness", "brightness"),
@@ -75,17 +97,51 @@ _VALUED: Mapping[str, tuple[Capability, str]] = {
     "set_speed": ("speed", "speed"),
     "set_volume": ("volume", "volume"),
     "set_point": ("setpoint", "value"),
+    "set_color_temperature": ("color_temperature", "kelvin"),
+    "set_tilt": ("tilt", "tilt"),
+    "set_option": ("option", "option"),
+    "set_text": ("text", "said"),
+    "arm": ("arming", "arming"),
 }
 _STEPPED: Mapping[str, tuple[Capability, float]] = {
     "adjust_brightness": ("brightness", BRIGHTNESS_STEP),
     "adjust_volume": ("volume", VOLUME_STEP),
+    "adjust_temperature": ("target_temperature", DEGREES_STEP),
+    "adjust_position": ("position", POSITION_STEP),
+    "adjust_speed": ("speed", SPEED_STEP),
+    "adjust_color_temperature": ("color_temperature", KELVIN_STEP),
 }
+_STOPS: tuple[tuple[Capability, Value], ...] = (
+    ("run", "stopped"),
+    ("opening", "stopped"),
+    ("cleaning", "stopped"),
+    ("playback", "paused"),
+)
+_PERCENT_OF: Mapping[Kind, tuple[str, str]] = {
+    "light": ("set_brightness", "brightness"),
+    "cover": ("set_position", "position"),
+    "fan": ("set_speed", "speed"),
+    "media": ("set_volume", "volume"),
+}
+"""What "it" is set to in percent, by its kind: the intent and its slot."""
+_STEP_OF: Mapping[Kind, tuple[str, str]] = {
+    "light": ("adjust_brightness", ""),
+    "media": ("adjust_volume", ""),
+    "climate": ("adjust_temperature", ""),
+    "fan": ("adjust_speed", ""),
+    "cover": ("adjust_position", ""),
+}
+_BY_REFERENCE = frozenset({"set_percent", "adjust"})
 _DIRECTIONS: Mapping[Value, int] = {"up": 1, "down": -1}
 _TIMERS = frozenset({"start_timer", "cancel_timer", "cancel_all_timers", "pause_timer", "resume_timer", "timer_left"})
+PLANS = frozenset({"list_plans", "cancel_plans"})
 _TOLD = frozenset({"get_time", "get_date", "help"})
+_ANSWERS = frozenset({"confirm", "deny", "choose"})
+ABOUT_BEFORE = frozenset({"same", "correct", "amend", UNDO})
+"""What is said about the order before: the dialogue knows it."""
 INTENTS = frozenset(
-    {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, "get_state", "get_value", EMERGENCY_STOP}
-    | {"confirm", "deny", "choose", UNDO}
+    {*_FIXED, *_VALUED, *_STEPPED, *_TIMERS, *_TOLD, *PLANS, *ABOUT_BEFORE, "get_state", "get_value", EMERGENCY_STOP}
+    | {*_ANSWERS, STOP, *_BY_REFERENCE}
 )
 """All that this agent can do, or take for an answer to a question."""
 
@@ -93,7 +149,7 @@ INTENTS = frozenset(
 _MAY_BE_GUARDED = frozenset(
     intent
     for intent, (capability, _) in (*_FIXED.items(), *_VALUED.items())
-    if capability in {"lock", "run", "setpoint", "opening", "position", "activate"}
+    if capability in {"lock", "run", "setpoint", "opening", "position", "activate", "arming"}
 )
 
 
@@ -103,34 +159,67 @@ def stakes_of(intent: str) -> Stakes:
     Nothing where it is only answered, or is about a timer, which can be cancelled; much where it may let somebody in,
     or set something going, whatever the device turns out to be.
     """
-    if intent in _TIMERS or intent in _TOLD or intent in {"get_state", "get_value"}:
+    if intent in _TIMERS or intent in _TOLD or intent in PLANS or intent in {"get_state", "get_value"}:
         return "nothing"
-    return "much" if intent in _MAY_BE_GUARDED or intent == UNDO else "something"
+    return "much" if intent in _MAY_BE_GUARDED or intent in ABOUT_BEFORE else "something"
 
 
-def plan(command: Command, home: Home, here: str | None, now: Callable[[], datetime]) -> Planned:
-    """Return what is to be done about a command. `here` is the area of this device; `now` gives the local time."""
-    if command.intent in _TIMERS:
+def can_be_later(intent: str) -> bool:
+    """Tell whether an intent is an order that a time can be said with: no question, no answer, nothing about before."""
+    return intent in _FIXED or intent in _VALUED or intent in _STEPPED or intent in _BY_REFERENCE
+
+
+def plan(
+    command: Command, home: Home, here: str | None, now: Callable[[], datetime], spoken_of: Sequence[str] = ()
+) -> Planned:
+    """Return what is to be done about a command, for now.
+
+    `here` is the area of this device; `now` gives the local time; `spoken_of` are the devices that "it" may mean.
+    """
+    if command.intent in _TIMERS or command.intent in PLANS:
         return TimerOrder(command)
     match command.intent:
         case _ if command.intent == EMERGENCY_STOP:
             return _emergency_stop(command, home)
+        case _ if command.intent == STOP:
+            return _stop(command, home, spoken_of)
+        case "help" if command.slot("name") is not None:
+            return help_for(command, home)
         case "get_state" | "get_value":
             return query(command, home, here)
         case intent if intent in _TOLD:
             return Answer(command.utterance, _told(command.intent, home, now()))
         case _:
-            return _order(command, home, here)
+            return _order(command, home, here, spoken_of)
 
 
-def _order(command: Command, home: Home, here: str | None) -> Plan | Question | Rejection | Answer:
+def _order(
+    command: Command, home: Home, here: str | None, spoken_of: Sequence[str]
+) -> Plan | Question | Rejection | Answer:
+    command = _of_what_was_spoken_of(command, home, spoken_of)
     wish = _wish(command)
     if wish is None:
-        return Rejection(command.utterance, "not-able", command.text, "nothing here can do that")
-    meant = targets(command, home, here, wish.capability)
+        is_about_nothing = command.intent in _BY_REFERENCE
+        detail = "nothing was spoken of that can do that" if is_about_nothing else "nothing here can do that"
+        return Rejection(command.utterance, "nothing-meant" if is_about_nothing else "not-able", command.text, detail)
+    meant = targets(command, home, here, wish.capability, spoken_of)
     if not isinstance(meant, tuple):
         return meant
     return _actions(command, meant, wish, home)
+
+
+def _of_what_was_spoken_of(command: Command, home: Home, spoken_of: Sequence[str]) -> Command:
+    """Return "set it to fifty percent", or "turn it up", as the order that fits what "it" is."""
+    intents = {"set_percent": _PERCENT_OF, "adjust": _STEP_OF}.get(command.intent)
+    if intents is None:
+        return command
+    kinds = {device.kind for device in home.all_devices() if device.id in spoken_of}
+    fitting = next((intents[kind] for kind in intents if kind in kinds), None)
+    if fitting is None:
+        return command
+    intent, slot = fitting
+    slots = tuple(replace(one, name=slot) if one.name == "percent" else one for one in command.slots)
+    return replace(command, intent=intent, slots=slots)
 
 
 def _wish(command: Command) -> Wish | None:
@@ -144,7 +233,10 @@ def _wish(command: Command) -> Wish | None:
     stepped, direction = _STEPPED.get(command.intent), _DIRECTIONS.get(command.slot("direction") or "")
     if stepped is None or direction is None:
         return None
-    return Wish(stepped[0], stepped[1] * direction, is_step=True)
+    factor, by = command.slot("factor"), command.slot("by")
+    if isinstance(factor, float):
+        return Wish(stepped[0], factor, is_factor=True)
+    return Wish(stepped[0], (by if isinstance(by, float) else stepped[1]) * direction, is_step=True)
 
 
 def _actions(command: Command, devices: Sequence[Device], wish: Wish, home: Home) -> Plan | Rejection | Answer:
@@ -181,6 +273,21 @@ def _emergency_stop(command: Command, home: Home) -> Plan | Rejection:
             for number, (device, capability) in enumerate(orders, start=1)
         ),
     )
+
+
+def _stop(command: Command, home: Home, spoken_of: Sequence[str]) -> Plan | Rejection:
+    """Stop what was spoken of last, if it can be stopped; else the covers that are moving."""
+    stopped: list[tuple[Device, Capability, Value]] = []
+    for device in home.all_devices():
+        told = home.values(device.id)
+        if device.id in spoken_of and (how := next((one for one in _STOPS if one[0] in device.capabilities), None)):
+            stopped.append((device, *how))
+        elif device.kind == "cover" and told.get("opening") in {"opening", "closing"}:
+            stopped.append((device, "opening", "stopped"))
+    if not stopped:
+        return Rejection(command.utterance, "nothing-meant", command.text, "nothing is moving")
+    uid = command.utterance
+    return Plan(command, tuple(Action(f"{uid}.{number}", uid, *one) for number, one in enumerate(stopped, start=1)))
 
 
 def _told(intent: str, home: Home, now: datetime) -> str:

@@ -24,6 +24,7 @@ _STATES: Mapping[Capability, frozenset[str]] = {
     "run": frozenset({"running", "stopped"}),
     "playback": frozenset({"playing", "paused"}),
     "cleaning": frozenset({"cleaning", "docked"}),
+    "arming": frozenset({"disarmed", "armed", "triggered"}),
 }
 """The words in which a capability can be asked about."""
 _CLASS_WORDS: Mapping[str, tuple[str, str]] = {
@@ -66,7 +67,8 @@ def query(command: Command, home: Home, here: str | None) -> Question | Rejectio
     one = _one(command, able, here if place is None else None)
     if not isinstance(one, Device):
         return one
-    return Answer(command.utterance, state_of(one, asked, home.values(one.id)) + _caveat(one, home))
+    told = state_of(one, asked, home.values(one.id)) + _caveat(one, home)
+    return Answer(command.utterance, told, about=(one.id,))
 
 
 def state_of(device: Device, asked: str, told: Mapping[Capability, Value]) -> str:
@@ -80,6 +82,8 @@ def state_of(device: Device, asked: str, told: Mapping[Capability, Value]) -> st
     if not states:
         return f"{device.name} {f'is {set_to}' if set_to else 'has not said'}."
     about = [state for can, state in states.items() if asked and asked in _words(device, can)]
+    if about and asked == "armed" and about[0].startswith("armed"):
+        return f"Yes, {device.name} is {about[0]}."
     if about:
         return f"Yes, {device.name} is {asked}." if asked in about else f"No, {device.name} is {about[0]}."
     return f"{device.name} is {next(iter(states.values()))}{f', {set_to}' if set_to else ''}."
@@ -96,18 +100,23 @@ def _group(command: Command, home: Home, place: str | None, here: str | None) ->
         return Rejection(command.utterance, "no-such-device", command.text, "there is nothing here that tells that")
     if len(there) == 1:
         told = state_of(there[0], asked, home.values(there[0].id))
-        return Answer(command.utterance, told + _caveat(there[0], home))
-    are = [called(one) for one in there if asked in _told_words(one, home.values(one.id))]
+        return Answer(command.utterance, told + _caveat(there[0], home), about=(there[0].id,))
+    those = [one for one in there if asked in words_now(one, home.values(one.id))]
+    are = [called(one) for one in those]
     if not are:
         return Answer(command.utterance, f"No, none of them is {asked}.")
     more = f" and {len(are) - MOST_TOLD} more" if len(are) > MOST_TOLD else ""
     return Answer(
-        command.utterance, f"Yes: {', '.join(are[:MOST_TOLD])}{more} {'is' if len(are) == 1 else 'are'} {asked}."
+        command.utterance,
+        f"Yes: {', '.join(are[:MOST_TOLD])}{more} {'is' if len(are) == 1 else 'are'} {asked}.",
+        about=tuple(one.id for one in those),
     )
 
 
-def _told_words(device: Device, told: Mapping[Capability, Value]) -> set[str]:
-    return {_in_words(device, capability, value) for capability, value in told.items()}
+def words_now(device: Device, told: Mapping[Capability, Value]) -> frozenset[str]:
+    """Return the words for what a device is now: "open" of a door whose sensor says on, and on itself."""
+    raw = {value for value in told.values() if isinstance(value, str)}
+    return frozenset(raw | {_in_words(device, capability, value) for capability, value in told.items()})
 
 
 def _value(
@@ -135,7 +144,7 @@ def _value(
         + _caveat(device, home)
         for device in told[:MOST_TOLD]
     ]
-    return Answer(command.utterance, " ".join(sentences))
+    return Answer(command.utterance, " ".join(sentences), about=tuple(device.id for device in told[:MOST_TOLD]))
 
 
 def _one(command: Command, devices: Sequence[Device], here: str | None) -> Device | Question | Rejection:
@@ -207,6 +216,6 @@ def _in_words(device: Device, capability: Capability, value: Value) -> str:
     if capability == "reading" and words is not None and value in {"on", "off"}:
         return words[0 if value == "on" else 1]
     if isinstance(value, str):
-        return value
+        return value.replace("_", " ")
     number = f"{value:.2f}".rstrip("0").rstrip(".")
     return f"{number} {device.units.get(capability, '')}".rstrip()

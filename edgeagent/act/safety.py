@@ -1,19 +1,22 @@
 """What may be done by voice at once, what only after a confirmation, and what never.
 
 The rules, in their order:
-1. stopping what runs or moves, and locking, are always free: nobody is asked before a stop;
-2. the owner's class for the device, then the owner's class for the capability;
-3. unlocking, opening what lets people or media through, starting a machine, switching a heater on and changing a set
-   point are guarded;
-4. all else is free.
+1. stopping what runs or moves is always free: nobody is asked before a stop, and no rule forbids one;
+2. a rule of the house (rules.py): what it refuses is never done; what it asks for is guarded at least;
+3. locking is free;
+4. the owner's class for the device, then the owner's class for the capability;
+5. unlocking, opening what lets people or media through, disarming, starting a machine, switching a heater on and
+   changing a set point are guarded;
+6. all else is free.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from edgeagent.act.names import key_of
-from edgeagent.messages import Action, Capability, Device, Value
-from edgeagent.settings import ActingSettings, Risk
+from edgeagent.messages import Action, Capability, Device, Risk, Value
+from edgeagent.settings import ActingSettings
 
 PASSAGES = frozenset({"garage", "garage_door", "gate", "door"})
 """Device classes of covers that keep people out. A cover without a class goes by the words of its names and area."""
@@ -22,7 +25,17 @@ _RELEASES = PASSAGES | {"unlock", "lock", "opener", "valve"}
 _STOPS: frozenset[tuple[Capability, Value]] = frozenset(
     {("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped")}
 )
+Effect = Literal["refuse", "ask"]
 _BY_SEVERITY: tuple[Literal["never", "guarded", "free"], ...] = ("never", "guarded", "free")
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the rules of the house say of an action: by which rule, and what the person is told."""
+
+    rule: str
+    effect: Effect
+    say: str
 
 
 def is_stop(capability: Capability, value: Value) -> bool:
@@ -30,28 +43,63 @@ def is_stop(capability: Capability, value: Value) -> bool:
     return (capability, value) in _STOPS
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to happen with an action, and why in words. `say` is what a rule wants the person to be told."""
+
+    risk: Risk
+    because: str
+    rule: str = ""
+    say: str = ""
+
+
+def decide(action: Action, settings: ActingSettings, ruling: Ruling | None = None) -> Decision:
+    """Return what is to happen with an action on which the house's rules have said this."""
+    if is_stop(action.capability, action.value):
+        return Decision("free", "a stop is always free")
+    if ruling is not None and ruling.effect == "refuse":
+        return Decision("never", f'the rule "{ruling.rule}" refuses it', ruling.rule, ruling.say)
+    own = _by_class(action, settings)
+    if ruling is not None and own.risk == "free":
+        return Decision("guarded", f'the rule "{ruling.rule}" asks first', ruling.rule, ruling.say)
+    return own
+
+
 def risk_of(action: Action, settings: ActingSettings) -> Risk:
-    """Return the risk class of one action."""
-    if is_stop(action.capability, action.value) or (action.capability, action.value) == ("lock", "locked"):
-        return "free"
+    """Return the risk class of an action on which no rule of the house says anything."""
+    return decide(action, settings).risk
+
+
+def worst(decisions: Iterable[Decision]) -> Decision:
+    """Return the first of the severest decisions; free where there is none."""
+    everyone = list(decisions)
+    chosen = (one for risk in _BY_SEVERITY for one in everyone if one.risk == risk)
+    return next(chosen, Decision("free", "there is nothing to decide"))
+
+
+def _by_class(action: Action, settings: ActingSettings) -> Decision:
+    if (action.capability, action.value) == ("lock", "locked"):
+        return Decision("free", "locking is free")
     if (risk := _of_device(action.device, settings)) is not None:
-        return risk
+        return Decision(risk, f"its owner has made {action.device.name} {risk}")
     if (risk := settings.risks.get(action.capability)) is not None:
-        return risk
-    return "guarded" if _is_guarded(action) else "free"
+        return Decision(risk, f"its owner has made {action.capability} {risk}")
+    if _is_guarded(action):
+        return Decision("guarded", f"{action.capability} of {action.device.name} is guarded")
+    return Decision("free", f"{action.capability} is free")
 
 
-def worst(actions: Sequence[Action], settings: ActingSettings) -> Risk:
-    """Return the highest risk class among the actions."""
-    risks = {risk_of(action, settings) for action in actions}
-    return next((risk for risk in _BY_SEVERITY if risk in risks), "free")
+def names_of(device: Device) -> frozenset[str]:
+    """Return the keys of everything that a device is called, with its area and without."""
+    names = {key_of(name) for name in (device.name, *device.aliases)}
+    return frozenset(names | ({key_of(f"{device.area} {name}") for name in names} if device.area else set()))
 
 
 def _of_device(device: Device, settings: ActingSettings) -> Risk | None:
-    """Return the owner's class for any of the device's names, the severest where there are several."""
-    names = {key_of(name) for name in (device.name, *device.aliases)}
-    names |= {key_of(f"{device.area} {name}") for name in names} if device.area else set()
+    """Return the owner's class for the device or any of its names, the severest where there are several."""
+    names = names_of(device)
     risks = {risk for name, risk in settings.device_risks.items() if key_of(name) in names}
+    risks |= {device.risk} if device.risk is not None else set()
     return next((risk for risk in _BY_SEVERITY if risk in risks), None)
 
 
@@ -64,6 +112,8 @@ def _is_guarded(action: Action) -> bool:
             return action.value not in {"closed", 0} and (device.kind == "valve" or _is_passage(device))
         case "power" | "mode":
             return device.kind == "climate" and action.value != "off"
+        case "arming":
+            return action.value == "disarmed"
         case "activate":
             return device.kind == "machine" or bool(_RELEASES & set(key_of(device.name).split()))
         case _:

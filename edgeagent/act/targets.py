@@ -7,7 +7,9 @@ The rules:
 3. of what comes one at a time ("the door", "the alarm", any machine), several are never meant unless "all" was said;
 4. a class of covers ("the windows"): those of that class, and those without a class that are called so; where no cover
    is of that class, those that are called so; never the other covers;
-5. only devices that are able count where that settles it.
+5. only devices that are able count where that settles it;
+6. "it", "them" and "that" are the devices that were spoken of last, as far as they are able; of none, nothing is meant;
+7. what is excepted ("all but the kitchen") is taken out at last; of what was excepted there must be something.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,8 +50,10 @@ class Home(Protocol):
 _KIND_OF: Mapping[Capability, Kind] = {
     "brightness": "light",
     "color": "light",
+    "color_temperature": "light",
     "position": "cover",
     "opening": "cover",
+    "tilt": "cover",
     "lock": "lock",
     "target_temperature": "climate",
     "mode": "climate",
@@ -59,10 +63,19 @@ _KIND_OF: Mapping[Capability, Kind] = {
     "cleaning": "vacuum",
     "acknowledge": "alarm",
     "run": "machine",
+    "arming": "alarm_panel",
 }
 """The kind that is meant where neither a name nor a kind was said: "louder", "it's too dark"."""
-_ONE_AT_A_TIME: frozenset[Kind] = frozenset({"lock", "machine", "alarm", "vacuum", "valve", "number", "scene"})
-_SPOKEN_KINDS: Mapping[str, str] = {"climate": "heater", "media": "player", "switch": "plug", "number": "set point"}
+_ONE_AT_A_TIME: frozenset[Kind] = frozenset(
+    {"lock", "machine", "alarm", "vacuum", "valve", "number", "scene", "select", "text", "alarm_panel"}
+)
+_SPOKEN_KINDS: Mapping[str, str] = {
+    "climate": "heater",
+    "media": "player",
+    "switch": "plug",
+    "number": "set point",
+    "alarm_panel": "alarm system",
+}
 _CLASSES: Mapping[str, frozenset[str]] = {
     "blind": frozenset({"blind", "shade"}),
     "shade": frozenset({"shade", "blind"}),
@@ -77,8 +90,24 @@ _CALLED: Mapping[str, frozenset[str]] = {
 Meant = tuple[Device, ...] | Question | Rejection
 
 
-def targets(command: Command, home: Home, here: str | None, capability: Capability) -> Meant:
-    """Return the devices that a command is for: at least one, each with the capability."""
+def targets(
+    command: Command, home: Home, here: str | None, capability: Capability, spoken_of: Sequence[str] = ()
+) -> Meant:
+    """Return the devices that a command is for: at least one, each with the capability.
+
+    `spoken_of` are the ids of the devices that were spoken of last.
+    """
+    meant = _targets(command, home, here, capability, spoken_of)
+    return _without(command, meant, home) if isinstance(meant, tuple) else meant
+
+
+def _targets(command: Command, home: Home, here: str | None, capability: Capability, spoken_of: Sequence[str]) -> Meant:
+    if command.slot("reference") is not None:
+        able = [one for one in home.all_devices() if one.id in set(spoken_of) and capability in one.capabilities]
+        if able:
+            return tuple(able)
+        if command.slot("kind") is None:
+            return Rejection(command.utterance, "nothing-meant", command.text, "nothing was spoken of that can do that")
     place = place_of(command, here)
     if isinstance(place, Rejection):
         return place
@@ -91,6 +120,22 @@ def targets(command: Command, home: Home, here: str | None, capability: Capabili
         return Rejection(command.utterance, "no-such-device", command.text, "no device was named")
     able = [device for device in home.of_kind(kind) if capability in device.capabilities]
     return _by_kind(command, of_class(able, command.slot("class")), kind, place, here)
+
+
+def _without(command: Command, meant: tuple[Device, ...], home: Home) -> Meant:
+    """Take out what a command excepts by name or by area."""
+    areas = {key_of(str(slot.value)) for slot in command.slots if slot.name == "except_area"}
+    names = [str(slot.value) for slot in command.slots if slot.name == "except_name"]
+    if not areas and not names:
+        return meant
+    ids = {device.id for name in names for device in home.named(name)}
+    kept = tuple(one for one in meant if one.id not in ids and key_of(one.area or "") not in areas)
+    if len(kept) == len(meant):
+        detail = "what you except is none of them"
+        return Rejection(command.utterance, "no-such-device", command.text, detail)
+    if not kept:
+        return Rejection(command.utterance, "no-such-device", command.text, "nothing is left then")
+    return kept
 
 
 def place_of(command: Command, here: str | None) -> str | Rejection | None:

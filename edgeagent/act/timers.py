@@ -37,10 +37,15 @@ class Timer:
 class Timers:
     """The timers of this device."""
 
-    def __init__(self) -> None:
-        """Start with none."""
-        self._timers: dict[int, Timer] = {}
-        self._count = 0
+    def __init__(self, running: Iterable[Timer] = ()) -> None:
+        """Go on with those that were running before."""
+        self._timers = {timer.number: timer for timer in running}
+        self._count = max(self._timers, default=0)
+
+    @property
+    def running(self) -> tuple[Timer, ...]:
+        """Return all timers, the paused ones as well."""
+        return tuple(self._timers.values())
 
     def obey(self, command: Command, now_s: float) -> Answer | Rejection:
         """Carry out a timer command. `now_s` is of a clock that only goes forward."""

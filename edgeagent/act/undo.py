@@ -66,16 +66,16 @@ class LastDone:
             why = f"{name} was so before" if first.was_so else f"nobody knows what {name} was before"
             return Rejection(command.utterance, "not-able", command.text, why)
         return tuple(
-            Action(f"{command.utterance}.{number}", command.utterance, action.device, *before)
-            for number, (action, before) in enumerate(back, start=1)
+            Action(f"{command.utterance}.{number}", command.utterance, action.device, *was)
+            for number, (action, was) in enumerate(back, start=1)
         )
 
 
 def _done(action: Action, values: Mapping[Capability, Value]) -> _Done:
-    return _Done(action, _before(action, values), values.get(action.capability) == action.value)
+    return _Done(action, before(action, values), values.get(action.capability) == action.value)
 
 
-def _before(action: Action, values: Mapping[Capability, Value]) -> tuple[Capability, Value] | None:
+def before(action: Action, values: Mapping[Capability, Value]) -> tuple[Capability, Value] | None:
     """Return the order that puts a device back; None where there is none, or where nothing changes."""
     capability = action.capability
     if is_stop(capability, action.value):

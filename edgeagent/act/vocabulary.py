@@ -18,6 +18,9 @@ _BY_KIND: Mapping[str, Kind] = {
     "sensor": "sensor",
     "binary_sensor": "binary_sensor",
     "valve": "valve",
+    "select": "select",
+    "text": "text",
+    "panel": "alarm_panel",
 }
 _BY_CAPABILITY: Mapping[str, Capability] = {
     "switchable": "power",
@@ -29,6 +32,8 @@ _BY_CAPABILITY: Mapping[str, Capability] = {
     "machine": "run",
     "alarm": "acknowledge",
     "setpoint": "setpoint",
+    "whitable": "color_temperature",
+    "tiltable": "tilt",
 }
 
 
@@ -36,7 +41,8 @@ def lists_of(names: Names) -> Lists:
     """Return every list of names; those for which there is no device are empty."""
     lists = {name: _entries(names.by_kind.get(kind, ())) for name, kind in _BY_KIND.items()}
     lists |= {name: _entries(names.by_capability.get(can, ())) for name, can in _BY_CAPABILITY.items()}
-    return lists | {"device": _entries(names.devices), "area": _entries(names.areas)}
+    areas = tuple((spoken, name) for said, name in names.areas.items() if (spoken := " ".join(spell_out(said))))
+    return lists | {"device": _entries(names.devices), "area": areas, "option": _entries(names.options)}
 
 
 def _entries(spoken: Iterable[str]) -> tuple[tuple[str, Value], ...]:

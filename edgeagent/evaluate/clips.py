@@ -20,7 +20,7 @@ from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.messages import FRAME_S, Command, Frame, Interpretation, Question, Rejection
 from edgeagent.onlooking import House, interpreter_in
 from edgeagent.pipeline import perceive
-from edgeagent.recognizers import learn_free_speech, recognizer_of
+from edgeagent.recognizers import learn_free_speech, recognizer_of, searched
 from edgeagent.settings import AgentSettings
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understanding import load_model
@@ -42,7 +42,7 @@ class Replayed:
 def listener_in(house: House, settings: AgentSettings, model: CommandModel | None) -> Listener:
     """Return what hears and understands in this house as the daemon does. Raise ModelError if it cannot be loaded."""
     interpreter = interpreter_in(house, settings, model)
-    recognizer = recognizer_of(settings, interpreter.automaton.flat())
+    recognizer = recognizer_of(settings, searched(interpreter))
     learn_free_speech(recognizer, settings.hearing.effort, interpreter)
     return Listener(recognizer, interpreter, lambda: speech_detector(settings.hearing.vad_mode), settings.hearing)
 

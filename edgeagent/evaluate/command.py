@@ -21,7 +21,7 @@ from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.logs import printable
-from edgeagent.recognizers import recognizer_of
+from edgeagent.recognizers import recognizer_of, searched
 from edgeagent.settings import AgentSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -67,10 +67,11 @@ def _listener(settings: AgentSettings, order: Order) -> Listener:
     home = household(order.devices) if order.devices else Household([])
     if order.devices or not order.commands:
         chosen = chosen.with_names(home.lists)
-    automaton = compile_commands(chosen)
+    unsure_below, unique_names = settings.hearing.unsure_below, home.collected.unique
+    interpreter = Interpreter(compile_commands(chosen), unsure_below=unsure_below, unique_names=unique_names)
     return Listener(
-        recognizer_of(settings, automaton.flat()),
-        Interpreter(automaton, unsure_below=settings.hearing.unsure_below, unique_names=home.collected.unique),
+        recognizer_of(settings, searched(interpreter)),
+        interpreter,
         lambda: speech_detector(settings.hearing.vad_mode),
         settings.hearing,
     )

@@ -19,7 +19,7 @@ from edgeagent.grammar.spoken import spell_out
 from edgeagent.hear.files import followed_by_silence
 from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.pipeline import Heard, perceive
-from edgeagent.recognizers import learn_free_speech, recognizer_of
+from edgeagent.recognizers import learn_free_speech, recognizer_of, searched
 from edgeagent.settings import AgentSettings
 from edgeagent.understanding import load_model
 
@@ -35,7 +35,7 @@ def heard(settings: AgentSettings, files: Sequence[Path], count: int, seed: int)
     Raise SettingsError if a row is wrong, EdgeAgentError if flite is not installed.
     """
     judge = Judge("home", load_model(settings.understanding), settings.hearing.unsure_below)
-    recognizer = recognizer_of(settings, judge.interpreter.automaton.flat())
+    recognizer = recognizer_of(settings, searched(judge.interpreter))
     learn_free_speech(recognizer, settings.hearing.effort, judge.interpreter)
     counts: dict[tuple[str, str, str], Counter[str]] = {}
     mistakes: list[dict[str, str]] = []

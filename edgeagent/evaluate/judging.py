@@ -1,16 +1,16 @@
 """What becomes of a sentence in a house: obeyed, asked about or refused, and what exactly is done."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
-from typing import Literal
+from typing import Any, Literal
 
 from edgeagent.act.plan import Plan, TimerOrder, plan
-from edgeagent.act.safety import worst
+from edgeagent.act.safety import decide, worst
 from edgeagent.evaluate.household import Household, household
 from edgeagent.grammar import commands
-from edgeagent.messages import Answer, Command, Interpretation, Question, Rejection, Slot, Value
+from edgeagent.messages import Answer, Command, Interpretation, Question, Rejection, Slot, Value, When
 from edgeagent.settings import ActingSettings
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.model.model import CommandModel
@@ -63,13 +63,15 @@ class Judge:
         """Return what becomes of an interpretation."""
         if not isinstance(found, Command):
             return Outcome("asked" if isinstance(found, Question) else "refused", None, found)
+        if found.then or found.when is not None:
+            return self._extended(found)
         if found.intent in ANSWERS:  # no question is open: nothing is done
             return Outcome("refused", found.intent, found)
         planned = plan(found, self.home, None, lambda: _NOON)
         match planned:
             case Plan():
                 meaning = frozenset((one.device.id, one.capability, one.value) for one in planned.actions)
-                is_guarded = worst(planned.actions, _FREE) == "guarded"
+                is_guarded = worst(decide(action, _FREE) for action in planned.actions).risk == "guarded"
                 return Outcome("asked" if found.doubt else "obeyed", meaning, found, is_guarded)
             case Question():
                 return Outcome("asked", None, found)
@@ -83,10 +85,22 @@ class Judge:
             case _:
                 return Outcome("refused", None, found)
 
-    def expected(self, intent: str, slots: dict[str, Value]) -> Outcome:
-        """Return what becomes of a sentence that is understood as it should be."""
-        said = tuple(Slot(name, value, str(value)) for name, value in slots.items())
-        return self.outcome(Command("u1", intent, said, "", 0, 1.0))
+    def expected(self, row: Mapping[str, Any]) -> Outcome:
+        """Return what becomes of a sentence that is understood as it should be: `intent`, `slots`, `then`, `when`."""
+        first, *others = (_command(one) for one in (row, *row.get("then", ())))
+        return self.outcome(replace(first, then=tuple(others)))
+
+    def _extended(self, found: Command) -> Outcome:
+        """Return what becomes of several orders, or of one for later: all of them, or none."""
+        alone = [(replace(part, when=None), part.when) for part in found.parts]
+        outcomes = [self.outcome(part) for part, _ in alone]
+        kinds = {outcome.kind for outcome in outcomes}
+        kind: Kind = "refused" if "refused" in kinds else "asked" if "asked" in kinds else "obeyed"
+        meaning = None
+        if all(outcome.meaning is not None for outcome in outcomes):
+            whens = [when and (when.delay_s, when.clock, when.days, when.lasts_s) for _, when in alone]
+            meaning = tuple(zip((outcome.meaning for outcome in outcomes), whens, strict=True))
+        return Outcome(kind, meaning, found, any(outcome.is_guarded for outcome in outcomes))
 
     def _told(self, command: Command) -> Hashable:
         """Return what a question or a timer is about: the devices and areas that are meant, however they are called."""
@@ -101,3 +115,11 @@ class Judge:
         # Of a device that is named, its state and its reading are told in the same words.
         asks = "tell" if name and command.intent in {"get_state", "get_value"} else command.intent
         return asks, about, rest
+
+
+def _command(row: Mapping[str, Any]) -> Command:
+    slots: Mapping[str, Value] = row.get("slots", {})
+    listed = ((name, value if isinstance(value, list) else [value]) for name, value in slots.items())
+    said = tuple(Slot(name, value, str(value)) for name, values in listed for value in values)
+    when = row.get("when")
+    return Command("u1", row["intent"], said, "", 0, 1.0, when=None if when is None else When(**when))

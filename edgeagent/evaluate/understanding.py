@@ -57,7 +57,7 @@ def verdict_of(judge: Judge, row: Mapping[str, Any], outcome: Outcome) -> str:
     """Return which of the verdicts an outcome deserves."""
     if row["expect"] == "refuse":
         return {"obeyed": "wrong", "asked": "asked-wrong", "refused": "right"}[outcome.kind]
-    expected = judge.expected(row["intent"], row["slots"])
+    expected = judge.expected(row)
     is_same = outcome.meaning is not None and outcome.meaning == expected.meaning
     if is_same and row["intent"] in ANSWERS:
         return "right"

@@ -1,7 +1,7 @@
 """Command templates with names to one deterministic word automaton that parses, generates and tells what can follow."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -191,6 +191,35 @@ class Automaton:
     def flat(self) -> Acyclic:
         """Return the words alone, minimised: what a recognizer searches."""
         return minimal(self._arcs, self._final)
+
+    def flat_with_tails(self, tails: Mapping[str, Acyclic], orders: Collection[str]) -> Acyclic:
+        """Return the words alone, minimised, where after a sentence of these intents one of the tails may follow.
+
+        A tail is given by its first word and what follows that.
+        """
+        arcs: list[Mapping[str, int]] = [dict(leaving) for leaving in self._arcs]
+        final = set(self._final)
+        starts: dict[str, int] = {}
+        for word, rest in tails.items():
+            starts[word] = len(arcs)
+            final |= {len(arcs) + state for state in rest.final}
+            arcs += [{said: starts[word] + after for said, after in leaving.items()} for leaving in rest.arcs]
+        accepting = self._network.accepting
+        joined: dict[tuple[str, int], int] = {}
+        for state in self._final:
+            intents = {accepting[node].intent for node in self._sets[state] & accepting.keys()}
+            if intents.isdisjoint(orders):
+                continue
+            leaving = dict(arcs[state])
+            for word, start in starts.items():
+                there = leaving.get(word)
+                if there is not None and (word, there) not in joined:  # "in" the kitchen, or "in" ten minutes
+                    joined[word, there] = len(arcs)
+                    final |= {len(arcs)} if there in final or start in final else set()
+                    arcs.append({**arcs[start], **arcs[there]})
+                leaving[word] = start if there is None else joined[word, there]
+            arcs[state] = leaving
+        return minimal(arcs, final)
 
     def _determinise(self) -> None:
         """Build the states as sets of network nodes."""

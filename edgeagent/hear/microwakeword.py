@@ -29,8 +29,12 @@ class MicroWakeWords:
         self._features = MicroWakeWordFeatures()
         self._words = [_loaded(one) for one in wanted]
         if cutoff is not None:
-            for word in self._words:
-                word.probability_cutoff = cutoff
+            self.use_cutoff(cutoff)
+
+    def use_cutoff(self, cutoff: float) -> None:
+        """Have words count from this probability on, in place of each model's own."""
+        for word in self._words:
+            word.probability_cutoff = cutoff
 
     def __call__(self, frame: Frame) -> str | None:
         """Return the wake word that ends in this frame, as it is spoken."""

@@ -30,6 +30,14 @@ class WakeDetector(Protocol):
         """Forget the sound so far: what follows does not follow on it."""
         ...
 
+    def use_cutoff(self, cutoff: float) -> None:
+        """Have words count from this probability on. May be called from any thread."""
+        ...
+
+
+HUSH = ""
+"""What stands for a ring that ends the listening."""
+
 
 class Bell:
     """Rung by whoever wants to be listened to, from any thread; heard once."""
@@ -42,8 +50,12 @@ class Bell:
         """Ask for an ear; `by` says who does."""
         self._rung.append(by)
 
+    def hush(self) -> None:
+        """Ask that nobody be listened to before the next call."""
+        self._rung.append(HUSH)
+
     def heard(self) -> str | None:
-        """Return by whom it was rung since this was last asked; None if it was not."""
+        """Return by whom it was rung since this was last asked, HUSH for nobody; None if it was not."""
         try:
             return self._rung.pop()
         except IndexError:
@@ -72,7 +84,10 @@ class Gate:
     def __call__(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         """Yield each frame, or silence while asleep."""
         for frame in frames:
-            if (name := self._bell.heard()) is not None:
+            name = self._bell.heard()
+            if name == HUSH:
+                self._awake_s = 0.0
+            elif name is not None:
                 self._wake(name)
             if self._awake_s > 0:
                 self._awake_s -= FRAME_S

@@ -29,7 +29,7 @@ class Appliance:
 
 
 def zigbee_light(key: str, name: str, area: str) -> Appliance:
-    """A colour lamp behind Zigbee2MQTT: JSON schema, brightness to 254, colour as xy."""
+    """A colour lamp behind Zigbee2MQTT: JSON schema, brightness to 254, colour as xy, colour temperature in mireds."""
     base = f"zigbee2mqtt/{name}"
 
     def react(state: State, _topic: str, payload: str) -> tuple[State, ...]:
@@ -37,7 +37,10 @@ def zigbee_light(key: str, name: str, area: str) -> Appliance:
             order = json.loads(payload)
         except ValueError:
             return ()
-        return ({**state, **order},) if isinstance(order, dict) else ()
+        if not isinstance(order, dict):
+            return ()
+        mode = "color_temp" if "color_temp" in order else "xy" if "color" in order else state["color_mode"]
+        return ({**state, **order, "color_mode": mode},)
 
     announcement = {
         **_device(key, name, area, "Signify Netherlands B.V."),
@@ -45,6 +48,8 @@ def zigbee_light(key: str, name: str, area: str) -> Appliance:
         "brightness": True,
         "brightness_scale": 254,
         "command_topic": f"{base}/set",
+        "max_mireds": 500,
+        "min_mireds": 153,
         "name": None,
         "origin": {"name": "Zigbee2MQTT", "sw": "2.6.0", "url": "https://www.zigbee2mqtt.io"},
         "schema": "json",
@@ -52,7 +57,8 @@ def zigbee_light(key: str, name: str, area: str) -> Appliance:
         "supported_color_modes": ["xy", "color_temp"],
         "unique_id": f"{key}_light_zigbee2mqtt",
     }
-    off = {"state": "OFF", "brightness": 254, "color_mode": "xy", "color": {"x": 0.3127, "y": 0.329}}
+    white = {"color": {"x": 0.3127, "y": 0.329}, "color_mode": "xy", "color_temp": 153}
+    off = {"state": "OFF", "brightness": 254, **white}
     return Appliance(
         key,
         f"homeassistant/light/{key}/light/config",
@@ -190,12 +196,7 @@ def simple(
     """A thing with one command topic and one state topic; `payloads` go from order to state."""
     base = f"house/{key}"
     commands = {"command_topic": f"{base}/set"} if payloads else {}
-    announcement = {
-        **_plain(key, name, area, base),
-        **commands,
-        "state_topic": f"{base}/state",
-        **fields,
-    }
+    announcement = {**_plain(key, name, area, base), **commands, "state_topic": f"{base}/state", **fields}
     return Appliance(
         key,
         f"homeassistant/{component}/{key}/config",
@@ -211,15 +212,7 @@ def simple(
 def button(key: str, name: str, area: str, **fields: Any) -> Appliance:
     """Something that is pressed and tells nothing."""
     base = f"house/{key}"
-    announcement = {
-        **_plain(key, name, area, base),
-        "command_topic": f"{base}/set",
-        **fields,
-    }
-
-    def react(state: State, _topic: str, payload: str) -> tuple[State, ...]:
-        return ({"pressed": state["pressed"] + 1},) if payload == "PRESS" else ()
-
+    announcement = {**_plain(key, name, area, base), "command_topic": f"{base}/set", **fields}
     return Appliance(
         key,
         f"homeassistant/button/{key}/config",
@@ -227,7 +220,7 @@ def button(key: str, name: str, area: str, **fields: Any) -> Appliance:
         f"{base}/availability",
         (f"{base}/set",),
         {"pressed": 0},
-        react,
+        lambda state, _topic, payload: ({"pressed": state["pressed"] + 1},) if payload == "PRESS" else (),
         lambda _state: {},
     )
 

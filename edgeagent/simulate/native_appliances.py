@@ -88,13 +88,16 @@ def zigbee_listed(base: str, address: str, name: str, exposes: Mapping[str, Any]
 
 
 def zigbee_lamp(base: str, address: str, name: str) -> Appliance:
-    """A lamp that can be dimmed."""
+    """A lamp that can be dimmed, and be warm or cold."""
     state = {"type": "binary", "name": "state", "property": "state", "access": _GET_SET}
     state |= {"value_on": "ON", "value_off": "OFF"}
     level = {"type": "numeric", "name": "brightness", "property": "brightness", "access": _GET_SET}
     level |= {"value_min": 0, "value_max": 254}
-    exposes = {"type": "light", "features": [state, level]}
-    return zigbee_listed(base, address, name, exposes, {"state": "OFF", "brightness": 254, "linkquality": 120})
+    warmth = {"type": "numeric", "name": "color_temp", "property": "color_temp", "access": _GET_SET}
+    warmth |= {"unit": "mired", "value_min": 250, "value_max": 454}
+    exposes = {"type": "light", "features": [state, level, warmth]}
+    white = {"color_mode": "color_temp", "color_temp": 370}
+    return zigbee_listed(base, address, name, exposes, {"state": "OFF", "brightness": 254, "linkquality": 120, **white})
 
 
 def homie_relay(device: str, name: str) -> Appliance:

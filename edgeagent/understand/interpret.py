@@ -6,11 +6,12 @@ The rules, in their order:
    different intents: rejected as unsure, with both;
 3. a command that is called off in the same breath is none;
 4. exit 0 again, after what says nothing was taken away (repair.py): fillers, politeness, doubled words, corrections;
-5. exits 1..n: each segment of the command model in turn, as soon as the evidence leaves no doubt (evidence.py);
+5. several orders in one, an order with a time or with an exception (extended.py);
+6. exits 1..n: each segment of the command model in turn, as soon as the evidence leaves no doubt (evidence.py);
    the last one may leave doubts, and then the person is asked;
-6. an order beside an aside, or with remarks in it (beside.py): obeyed where these can change nothing about it;
-7. a sentence one word away from the grammar (nearest.py): obeyed where the word decides nothing, else asked about;
-8. nothing: rejected, saying whether the words or the sound were at fault.
+7. an order beside an aside, or with remarks in it (beside.py): obeyed where these can change nothing about it;
+8. a sentence one word away from the grammar (nearest.py): obeyed where the word decides nothing, else asked about;
+9. nothing: rejected, saying whether the words or the sound were at fault.
 A number that was hardly heard, and that has a neighbour which sounds like it, is asked about at every exit.
 """
 
@@ -18,11 +19,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from edgeagent.grammar.automaton import Automaton
-from edgeagent.grammar.spoken import MOST_WORDS, spell_out
-from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript
+from edgeagent.grammar.spoken import MOST_WORDS, Phrase, spell_out
+from edgeagent.messages import Command, Interpretation, Rejection, RejectionReason, Transcript, Word
 from edgeagent.understand.asides import LEAST_ORDER
 from edgeagent.understand.beside import order_beside
 from edgeagent.understand.evidence import GUARDED, Verdict, speaks_against, weigh
+from edgeagent.understand.extended import extended, with_text
 from edgeagent.understand.head import Head
 from edgeagent.understand.model.model import Opinion
 from edgeagent.understand.nearest import nearest
@@ -100,11 +102,36 @@ class Interpreter:
             parses = self.automaton.parse(repair.words)
             if parses and not (repair.is_correction and parses[0].intent in _ANSWERS):
                 return parsed(transcript, parses, (*why, *repair.notes, f'the grammar has "{" ".join(repair.words)}"'))
+        if (whole := self._extended(transcript, words, why)) is not None:
+            return whole
         if self.tolerance is None:
             return Rejection(transcript.utterance, "not-a-command", transcript.text, unexplained, tuple(why))
         if has_correction(words):
             return self._corrected(transcript, words, self.tolerance, why)
         return self._tolerant(transcript, words, self.tolerance, why)
+
+    def _extended(self, transcript: Transcript, words: Sequence[str], why: Sequence[str]) -> Command | None:
+        """Return what a sentence asks for that holds more than one order, or a time, or an exception."""
+        if has_correction(words):
+            return None
+
+        def understand(part: Phrase) -> Command | None:
+            return self._of_the_grammar(transcript, part)
+
+        found = extended(words, understand)
+        if found is None and transcript.ended_by == "text":
+            found = with_text(words, understand)
+        return None if found is None else replace(found, why=(*why, *found.why))
+
+    def _of_the_grammar(self, transcript: Transcript, words: Phrase) -> Command | None:
+        """Return the order that these words are by the grammar, with what says nothing left out."""
+        repaired = (repair for repair in repairs(words) if not repair.is_correction)
+        for said, notes in ((words, ()), *((repair.words, repair.notes) for repair in repaired)):
+            if parses := self.automaton.parse(said):
+                spoken = replace(transcript, words=tuple(Word(word, 0.0, 0.0) for word in words))
+                found = parsed(spoken, parses, (*notes, f'the grammar has "{" ".join(said)}"'))
+                return found if isinstance(found, Command) else None
+        return None
 
     def _translated(self, found: Interpretation, transcript: Transcript) -> Interpretation:
         """Put what was taught into the words that it means."""

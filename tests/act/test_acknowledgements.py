@@ -48,14 +48,14 @@ def test_moving_the_right_way_is_under_way() -> None:
 def test_an_expected_value_answers_and_an_other_does_not() -> None:
     async def journey() -> None:
         expectations = Expectations()
-        with expectations.expect("lamp", "power", "on") as answer:
+        with expectations.expect("lamp", "power", "on") as lit:
             expectations.observe(Observation("lamp", {"power": "off"}))
             expectations.observe(Observation("other", {"power": "on"}))
             expectations.observe(Observation("lamp", {"brightness": 5}))
-            assert not answer.done()
+            assert not lit.answer.done()
             expectations.observe(Observation("lamp", {"power": "on"}))
             expectations.observe(Observation("lamp", {"power": "on"}))
-            assert await answer == "on"
+            assert await lit.answer == "on"
         assert len(expectations) == 0
 
     asyncio.run(journey())
@@ -63,9 +63,9 @@ def test_an_expected_value_answers_and_an_other_does_not() -> None:
 
 def test_a_late_answer_finds_nobody() -> None:
     async def wait(expectations: Expectations) -> None:
-        with expectations.expect("lamp", "power", "on") as answer:
+        with expectations.expect("lamp", "power", "on") as lit:
             async with asyncio.timeout(0.01):
-                await answer
+                await lit.answer
 
     async def journey() -> None:
         expectations = Expectations()
@@ -85,7 +85,7 @@ def test_two_who_wait_for_one_device_are_both_answered() -> None:
             expectations.expect("lamp", "brightness", 50) as brightness,
         ):
             expectations.observe(Observation("lamp", {"power": "on", "brightness": 51.0}))
-            assert (await power, await brightness) == ("on", 51.0)
+            assert (await power.answer, await brightness.answer) == ("on", 51.0)
             assert len(expectations) == 2
         assert len(expectations) == 0
 

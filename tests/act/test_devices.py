@@ -171,7 +171,7 @@ def test_names_for_speech_are_grouped_by_kind_and_capability_with_areas() -> Non
     names = devices.names()
     assert names.by_kind == {"switch": ("kettle", "kitchen kettle")}
     assert names.by_capability == {"power": ("kettle", "kitchen kettle")}
-    assert names.areas == ("kitchen",)
+    assert names.areas == {"kitchen": "kitchen"}
     assert devices.names() is names
 
 

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edgeagent.act.acknowledgements import is_reached
+from edgeagent.act.devices import Devices
 from edgeagent.act.dialects import colors
 from edgeagent.act.dialects.dialect import Announcement, Entity, Order, Refused, Removal
 from edgeagent.act.dialects.homeassistant import HomeAssistant
@@ -82,14 +83,15 @@ def test_a_zigbee2mqtt_lamp_is_a_light_with_brightness_and_colour() -> None:
     assert lamp.device.area == "Study"
     assert lamp.device.kind == "light"
     assert lamp.device.dialect == "homeassistant"
-    assert lamp.device.capabilities == {"power", "brightness", "color"}
+    assert lamp.device.capabilities == {"power", "brightness", "color", "color_temperature"}
     assert lamp.device.id == "homeassistant:light:0x001788010bcf9a41_light_zigbee2mqtt"
     assert published(lamp, "power", "on") == [("zigbee2mqtt/desk_lamp/set", '{"state": "ON"}')]
     assert published(lamp, "brightness", 50) == [("zigbee2mqtt/desk_lamp/set", '{"state": "ON", "brightness": 127}')]
     state = '{"brightness":127,"color":{"x":0.64,"y":0.33},"color_mode":"xy","linkquality":87,"state":"ON"}'
     assert seen(lamp, "zigbee2mqtt/desk_lamp", state) == {"power": "on", "brightness": 50.0, "color": "red"}
     assert seen(lamp, "zigbee2mqtt/desk_lamp", '{"state":"OFF"}') == {"power": "off"}
-    assert seen(lamp, "zigbee2mqtt/desk_lamp", '{"color_mode":"color_temp","color_temp":300}') == {"color": "white"}
+    white = '{"color_mode":"color_temp","color_temp":300,"color":{"x":0.44,"y":0.4}}'
+    assert seen(lamp, "zigbee2mqtt/desk_lamp", white) == {"color": "white", "color_temperature": 3333.0}
 
 
 def test_a_lamp_on_two_availability_topics_is_there_when_both_say_so() -> None:
@@ -345,6 +347,80 @@ def test_the_device_form_gives_each_component_and_says_what_it_leaves_out() -> N
     assert any("maintenance" in reason for reason in found.left_out)
 
 
+@pytest.mark.parametrize("origin", [{"o": {"name": "edgeagent", "sw": "0.9"}}, {"origin": {"name": "EdgeAgent"}}])
+def test_what_edgeagent_shows_of_itself_is_no_thing_of_the_house(origin: Mapping[str, Any]) -> None:
+    mute = {"p": "switch", "name": "Mute", "cmd_t": "kitchen-ear/mute/set", "uniq_id": "kitchen-ear_mute"}
+    own = announce("device/kitchen-ear", {"dev": {"ids": ["kitchen-ear"]}, "cmps": {"mute": mute}, **origin})
+    single = announce("switch/kitchen-ear_mute", {**mute, **origin})
+    for found in (own, single):
+        assert found.entities == ()
+        assert found.left_out == ("edgeagent's own: it is no thing of the house",)
+    assert announce("switch/other", {**mute, "o": {"name": "other"}}).entities
+    assert announce("switch/other", {**mute, "o": ["edgeagent"]}).entities
+
+
+def test_what_one_device_says_is_never_anothers() -> None:
+    devices = Devices([DIALECT])
+    for key in ("front", "back"):
+        config = {"name": f"{key} door", "cmd_t": f"{key}/set", "stat_t": key, "uniq_id": key}
+        devices.receive(f"homeassistant/lock/{key}/config", json.dumps(config).encode(), 0.0)
+    front, back = "homeassistant:lock:front", "homeassistant:lock:back"
+    told = devices.receive("back", b"LOCKED", 1.0)
+    assert [observation.device for observation in told] == [back]
+    assert devices.values(front) == {}
+    # One that announces another's state topic as its own learns from it, and the other is told nothing.
+    spy = {"name": "Spy", "cmd_t": "spy/set", "stat_t": "front", "uniq_id": "spy"}
+    devices.receive("homeassistant/lock/spy/config", json.dumps(spy).encode(), 2.0)
+    devices.receive("spy/set", b"LOCKED", 3.0)
+    devices.receive("spy", b"LOCKED", 3.0)
+    assert devices.values(front) == {}
+
+
+OLD: Mapping[str, Mapping[str, Any]] = {
+    "light/2017": {"platform": "mqtt_json", "name": "A", "brightness": True, "rgb": True, "command_topic": "a/set"},
+    "cover/2019": {"name": "B", "command_topic": "b/set", "tilt_invert_state": True, "tilt_status_optimistic": "x"},
+    "climate/2020": {"name": "C", "away_mode_command_topic": "c/away", "temperature_command_topic": "c/set"},
+    "vacuum/2021": {"name": "D", "command_topic": "d/set", "schema": "legacy", "battery_level_topic": "d/b"},
+    "switch/2016": {"name": "E", "command_topic": "e/set", "state_topic": "e", "icon": None, "retain": "yes"},
+    "fan/2020": {"name": "F", "command_topic": "f/set", "speed_command_topic": "f/s", "speeds": ["off", "low"]},
+}
+
+
+@pytest.mark.parametrize("topic", OLD)
+def test_what_was_announced_years_ago_and_never_removed_is_taken_as_far_as_it_makes_sense(topic: str) -> None:
+    (thing,) = announce(topic, OLD[topic]).entities
+    for there in thing.topics:
+        for payload in (b"", b"\x00\x01", b"null", b"[]", b'{"state": []}', b"-", b"1e400", b"{{ states }}"):
+            assert thing.observe(there, payload).observation.values == {}
+
+
+TEMPLATED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "select": ("cmd_tpl", {"ops": ["x"], "stat_t": "a"}),
+    "text": ("val_tpl", {"stat_t": "a"}),
+    "alarm_control_panel": ("cmd_tpl", {"stat_t": "a"}),
+    "cover": ("tilt_status_tpl", {"tilt_cmd_t": "t", "tilt_status_t": "a"}),
+}
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ cycler('a') }}", "{% include '/etc/passwd' %}", "{% for x in y %}{% endfor %}"]
+)
+@pytest.mark.parametrize("component", TEMPLATED)
+def test_a_template_that_loops_or_reads_files_is_refused_with_its_field(component: str, template: str) -> None:
+    field, config = TEMPLATED[component]
+    with pytest.raises(PayloadError, match="template"):
+        entity(component, {"name": "A", "cmd_t": "a/set", **config, field: template})
+
+
+def test_a_template_that_explodes_tells_nothing_and_orders_nothing() -> None:
+    bomb = "{{ 'a' * 9999999999 }}"
+    told = entity("text", {"name": "A", "cmd_t": "a/set", "stat_t": "a", "val_tpl": bomb}).observe("a", b"x")
+    assert told.faults
+    assert told.observation.values == {}
+    ordered = entity("select", {"name": "A", "cmd_t": "a/set", "ops": ["x"], "cmd_tpl": bomb})
+    assert isinstance(ordered.order("option", "x"), Refused)
+
+
 def test_an_empty_payload_removes() -> None:
     assert DIALECT.discover("homeassistant/switch/k/config", b"") == Removal("homeassistant/switch/k/config")
 
@@ -380,6 +456,8 @@ def test_names_are_put_together_as_home_assistant_shows_them() -> None:
         {"command_topic": ""},
         {"command_topic": "$SYS/broker"},
         {"command_topic": "ea/1/home/d/x/dn/do/mute"},
+        {"command_topic": "spBv1.0/plant/NCMD/edge"},
+        {"state_topic": "/spBv1.0/plant/DDATA/edge/pump"},
         {"command_topic": "homeassistant/lock/door/config"},
         {"command_topic": "homeassistant/status"},
         {"command_topic": "x" * 300},
@@ -538,13 +616,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
-FIELDS = ["name", "cmd_t", "stat_t", "dev", "avty", "~", "val_tpl", "schema", "modes", "cmps", "p", "bri_scl", "min"]
+FIELDS = [
+    *("name", "cmd_t", "stat_t", "dev", "avty", "~", "val_tpl", "schema", "modes", "cmps", "p", "bri_scl", "min"),
+    *("o", "ops", "ptrn", "code", "sup_feat", "tilt_cmd_t", "tilt_min", "max_mirs", "clr_temp_k", "sup_clrm", "max_k"),
+]
 
 
 @settings(deadline=None, max_examples=400)
 @example("light", {"name": None, "cmd_t": None, "~": "", "stat_t": None, "dev": None, "avty": None})
 @given(
-    st.sampled_from(["light", "switch", "climate", "cover", "device", "number"]),
+    st.sampled_from(
+        ["light", "switch", "climate", "cover", "device", "number", "select", "text", "alarm_control_panel"]
+    ),
     st.dictionaries(st.sampled_from(FIELDS), JSON),
 )
 def test_whatever_is_announced_gives_entities_or_a_discovery_error(component: str, config: dict[str, Any]) -> None:
@@ -561,9 +644,18 @@ TELLERS = [
     entity("fan", {"name": "A", "cmd_t": "c", "stat_t": "a", "pct_stat_t": "a"}),
     entity("vacuum", {"name": "A", "cmd_t": "c", "stat_t": "a"}),
     entity("climate", {"name": "A", "mode_cmd_t": "c", "mode_stat_t": "a", "temp_stat_t": "a", "curr_temp_t": "a"}),
+    entity("light", {"name": "A", "schema": "json", "cmd_t": "c", "stat_t": "a", "sup_clrm": ["color_temp"]}),
+    entity("light", {"name": "A", "cmd_t": "c", "clr_temp_stat_t": "a", "clrm_stat_t": "a", "rgbww_stat_t": "a"}),
+    entity("siren", {"name": "A", "cmd_t": "c", "stat_t": "a"}),
+    entity("select", {"name": "A", "cmd_t": "c", "stat_t": "a", "ops": ["state"]}),
+    entity("text", {"name": "A", "cmd_t": "c", "stat_t": "a"}),
+    entity("alarm_control_panel", {"name": "A", "cmd_t": "c", "stat_t": "a"}),
+    entity("cover", {"name": "A", "cmd_t": "c", "tilt_cmd_t": "t", "tilt_status_t": "a"}),
     entity("sensor", {"name": "A", "stat_t": "a", "avty": [{"t": "a", "val_tpl": "{{ value_json.state[1] }}"}]}),
 ]
-STATES = st.dictionaries(st.sampled_from(["state", "brightness", "color", "color_mode", "position", "h", "s"]), JSON)
+STATES = st.dictionaries(
+    st.sampled_from(["state", "brightness", "color", "color_mode", "color_temp", "position", "h", "s"]), JSON
+)
 
 
 @settings(deadline=None, max_examples=400)

@@ -86,6 +86,41 @@ def test_a_lamp_has_brightness_on_its_own_scale_and_colour() -> None:
     assert seen(hours, "lamp/hours", "12.5") == {"reading": 12.5}
 
 
+@pytest.mark.parametrize(
+    ("unit", "ends", "payload", "told"), [("MK⁻¹", "153:500", "370", 2703), ("K", "2200:6500", "2700", 2700)]
+)
+def test_a_lamp_has_a_colour_temperature_in_kelvin_or_mireds(unit: str, ends: str, payload: str, told: float) -> None:
+    warmth = {"datatype": "integer", "format": ends, "unit": unit, "settable": True}
+    lamp = entities({"lamp": {"type": "light", "properties": {**SWITCH["properties"], "warmth": warmth}}})["Kitchen"]
+    assert lamp.device.capabilities == {"power", "color_temperature"}
+    assert lamp.device.units["color_temperature"] == "K"
+    order = lamp.order("color_temperature", 2700)
+    assert isinstance(order, Order)
+    assert order.reaches == told
+    assert published(lamp, "color_temperature", 2700) == (f"{BASE}/lamp/warmth/set", payload)
+    assert seen(lamp, "lamp/warmth", payload) == {"color_temperature": told}
+
+
+def test_a_kelvin_that_is_no_lamps_is_a_set_point() -> None:
+    cold = {"datatype": "float", "format": "4:300", "unit": "K", "settable": True}
+    found = entities({"cryostat": {"name": "Cryostat", "properties": {**SWITCH["properties"], "target": cold}}})
+    assert {one.device.kind for one in found.values()} == {"switch", "number"}
+
+
+def test_another_enumeration_is_a_select_and_another_string_a_text() -> None:
+    programme = {"name": "Programme", "datatype": "enum", "format": "Cotton_60,Wool,Off", "settable": True}
+    note = {"name": "Note", "datatype": "string", "settable": True}
+    found = entities({"washer": {"name": "Washer", "properties": {"programme": programme, "note": note}}})
+    select, text = found["Kitchen Programme"], found["Kitchen Note"]
+    assert (select.device.kind, text.device.kind) == ("select", "text")
+    assert published(select, "option", "cotton 60") == (f"{BASE}/washer/programme/set", "Cotton_60")
+    assert seen(select, "washer/programme", "Wool") == {"option": "wool"}
+    assert published(text, "text", "use the green one") == (f"{BASE}/washer/note/set", "use the green one")
+    assert seen(text, "washer/note", "hello") == {"text": "hello"}
+    twice = {**programme, "format": "a,A"}
+    assert any("stands twice" in reason for reason in announce({"w": {"properties": {"p": twice}}}).left_out)
+
+
 def test_a_colour_that_is_only_hsv_is_written_so() -> None:
     color = {"datatype": "color", "format": "hsv", "settable": True}
     lamp = entities({"lamp": {"properties": {"on": SWITCH["properties"]["on"], "color": color}}})["Kitchen"]

@@ -82,6 +82,45 @@ def test_what_is_read_is_a_number_or_a_word(tmp_path: Path) -> None:
     assert seen(tank, "tank/level", "empty") == {"reading": "empty"}
 
 
+MORE = """
+- name: Desk lamp
+  kind: light
+  color_temperature: {order: {topic: lamp/set}, state: {topic: lamp}, least: 2200, most: 6500}
+- name: Slats
+  kind: cover
+  tilt: {order: {topic: slats/set}, state: {topic: slats}}
+- name: Washer
+  kind: select
+  option: {order: {topic: washer/set, words: {cotton: "3", wool: "7"}}, state: {topic: washer}}
+- name: Sign
+  kind: text
+  text: {order: {topic: sign/set, template: '{"show": "{{ value }}"}'}, state: {topic: sign}, most: 20}
+- name: House alarm
+  kind: alarm_panel
+  arming:
+    order: {topic: alarm/set, words: {armed_away: AWAY, disarmed: "OFF"}}
+    state: {topic: alarm, words: {AWAY: armed_away, "OFF": disarmed, EXIT: arming}}
+"""
+
+
+def test_everything_that_a_device_can_do_can_be_written_down(tmp_path: Path) -> None:
+    found = devices(tmp_path, MORE)
+    lamp, slats, washer, sign, alarm = found.values()
+    assert published(lamp, "color_temperature", 2700) == ("lamp/set", "2700")
+    assert lamp.device.units == {"color_temperature": "K"}
+    assert isinstance(lamp.order("color_temperature", 1000), Refused)
+    assert (slats.device.ranges, slats.device.units) == ({"tilt": (0, 100)}, {"tilt": "%"})
+    assert published(slats, "tilt", 40) == ("slats/set", "40")
+    assert published(washer, "option", "wool") == ("washer/set", "7")
+    assert seen(washer, "washer", "3") == {"option": "cotton"}
+    assert published(sign, "text", "closed today") == ("sign/set", '{"show": "closed today"}')
+    assert seen(sign, "sign", "closed today") == {"text": "closed today"}
+    for wrong in ("x" * 21, 'say "hi"', ""):
+        assert isinstance(sign.order("text", wrong), Refused)
+    assert published(alarm, "arming", "armed_away") == ("alarm/set", "AWAY")
+    assert seen(alarm, "alarm", "EXIT") == {"arming": "arming"}
+
+
 def test_the_registry_takes_them_like_all_others(tmp_path: Path) -> None:
     (tmp_path / "devices.yaml").write_text(PLANT, "utf-8")
     registry = Devices([])
@@ -114,6 +153,14 @@ def test_the_registry_takes_them_like_all_others(tmp_path: Path) -> None:
         (
             "- &a {name: x, kind: sensor, reading: {state: {topic: t}}}\n- *a",
             "entry 2: 'x' stands there twice",
+        ),
+        ("- {name: x, kind: text, text: {order: {topic: t, words: {a: b}}}}", "text: takes any text"),
+        ("- {name: x, kind: text, text: {order: {topic: t}, most: 300}}", "length: expected the least first"),
+        ("- {name: x, kind: text, text: {order: {topic: spBv1.0/x}}}", "is below spBv1.0/"),
+        ("- {name: x, kind: light, color_temperature: {order: {topic: t}}}", "expected `least` and `most`"),
+        (
+            "- {name: x, kind: alarm_panel, arming: {order: {topic: t, words: {armed: x}}}}",
+            "arming.order.words: expected",
         ),
         ("- [", "not YAML"),
     ],

@@ -9,6 +9,7 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.perform import perform
 from edgeagent.errors import BusError
 from edgeagent.messages import Action, Capability, Device, Message, Outcome, Value
+from edgeagent.settings import ActingSettings
 from edgeagent.simulate.house import House, house, plant
 
 DEADLINE_S = 0.05
@@ -44,13 +45,18 @@ def the(devices: Devices, name: str) -> Device:
     return devices.named(name)[0]
 
 
+def quick(deadline_s: float) -> ActingSettings:
+    return ActingSettings(deadline_s=deadline_s, hold_s=0.02)
+
+
 def do(wire: Wire, device: Device, capability: Capability, value: Value, deadline_s: float = DEADLINE_S) -> Outcome:
     action = Action("u1.1", "u1", device, capability, value)
     published: list[Message] = []
 
     async def run() -> Outcome:
+        settings = quick(deadline_s)
         return await perform(
-            action, wire.devices, wire.expectations, wire, deadline_s, lambda _, message: published.append(message)
+            action, wire.devices, wire.expectations, wire, settings, lambda _, message: published.append(message)
         )
 
     outcome = asyncio.run(run())
@@ -142,7 +148,7 @@ def test_a_device_that_goes_away_while_it_is_waited_for_is_said_so(is_removed: b
         for message in wire.place.leave("kettle", removed=is_removed):
             asyncio.get_running_loop().call_later(0.01, wire.hear, message)
         action = Action("u1.1", "u1", kettle, "power", "on")
-        return await perform(action, wire.devices, wire.expectations, wire, DEADLINE_S, lambda *_: None)
+        return await perform(action, wire.devices, wire.expectations, wire, quick(DEADLINE_S), lambda *_: None)
 
     assert asyncio.run(run()).reason == reason
 

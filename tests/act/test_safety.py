@@ -3,9 +3,9 @@ from homes import announce
 
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.act.safety import is_stop, risk_of, worst
-from edgeagent.messages import Action, Capability, Device, Value
-from edgeagent.settings import ActingSettings, Risk
+from edgeagent.act.safety import decide, is_stop, risk_of, worst
+from edgeagent.messages import Action, Capability, Device, Risk, Value
+from edgeagent.settings import ActingSettings
 
 SETTINGS = ActingSettings()
 
@@ -75,6 +75,7 @@ def test_a_stop_and_locking_stay_free_whatever_the_owner_rules() -> None:
 
 def test_the_worst_of_several_counts_and_of_none_nothing() -> None:
     actions = [Action("a", "u", device("light"), "power", "on"), Action("b", "u", device("lock"), "lock", "unlocked")]
-    assert worst(actions, SETTINGS) == "guarded"
-    assert worst(actions, ActingSettings(risks={"power": "never"})) == "never"
-    assert worst([], SETTINGS) == "free"
+    assert worst(decide(one, SETTINGS) for one in actions).risk == "guarded"
+    strict = ActingSettings(risks={"power": "never"})
+    assert worst(decide(one, strict) for one in actions).risk == "never"
+    assert worst([]).risk == "free"

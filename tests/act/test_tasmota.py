@@ -126,13 +126,44 @@ def test_a_full_topic_of_its_own_is_followed() -> None:
 
 def test_a_bulb_is_dimmed_and_coloured() -> None:
     bulb = announce({"rl": [2], "lt_st": 5, "fn": ["Reading lamp"]})["Reading lamp"]
-    assert bulb.device.capabilities == {"power", "brightness", "color"}
+    assert bulb.device.capabilities == {"power", "brightness", "color", "color_temperature"}
     assert published(bulb, "brightness", 40) == ("cmnd/kettle/Dimmer", "40")
     assert published(bulb, "color", "red") == ("cmnd/kettle/Color2", "255,0,0")
     state = {"POWER": "ON", "Dimmer": 40, "HSBColor": "240,100,40", "White": 0}
     assert seen(bulb, "tele/kettle/STATE", state) == {"power": "on", "brightness": 40.0, "color": "blue"}
+    white = {"POWER": "ON", "Dimmer": 33, "Color": "0000005400", "HSBColor": "231,64,0", "White": 33, "CT": 153}
+    told = {"power": "on", "brightness": 33.0, "color_temperature": 6536.0, "color": "white"}
+    assert seen(bulb, "stat/kettle/RESULT", white) == told
     assert announce({"rl": [2], "lt_st": 1})["Kettle"].device.capabilities == {"power", "brightness"}
     assert announce({"rl": [2], "lt_st": 0})["Kettle"].device.capabilities == {"power"}
+
+
+def test_a_white_bulb_takes_mireds_in_the_range_that_its_options_say() -> None:
+    bulb = announce({"rl": [2], "lt_st": 2})["Kettle"]
+    assert bulb.device.capabilities == {"power", "brightness", "color_temperature"}
+    assert bulb.device.ranges["color_temperature"] == (2000, 6540)
+    assert published(bulb, "color_temperature", 2700) == ("cmnd/kettle/CT", "370")
+    order = bulb.order("color_temperature", 2700)
+    assert isinstance(order, Order)
+    state = {"POWER": "ON", "Dimmer": 100, "Color": "255,0", "White": 100, "CT": 370, "Channel": [100, 0]}
+    assert seen(bulb, "tele/kettle/STATE", state)["color_temperature"] == order.reaches
+    narrow = announce({"rl": [2], "lt_st": 2, "so": {**PLUG["so"], "82": 1}})["Kettle"]
+    assert narrow.device.ranges["color_temperature"] == (2630, 5000)
+    red = {"POWER": "ON", "Dimmer": 83, "HSBColor": "0,100,83", "White": 0, "CT": 153}
+    rgb = announce({"rl": [2], "lt_st": 5})["Kettle"]
+    assert seen(rgb, "tele/kettle/STATE", red) == {"power": "on", "brightness": 83, "color": "red"}
+
+
+def test_a_shutter_with_slats_tilts_them_by_percent() -> None:
+    blinds = announce({"rl": [3, 3], "fn": ["Blinds", None], "sht": [[-90, 90, 24], [0, 0, 0]]})["Blinds"]
+    assert blinds.device.capabilities == {"opening", "position", "tilt"}
+    assert published(blinds, "tilt", 0) == ("cmnd/kettle/ShutterTilt1", "-90")
+    assert published(blinds, "tilt", 75) == ("cmnd/kettle/ShutterTilt1", "45")
+    told = {"Shutter1": {"Position": 54, "Direction": 0, "Target": 54, "Tilt": 45}}
+    assert seen(blinds, "tele/kettle/SENSOR", told) == {"position": 54, "opening": "open", "tilt": 75}
+    for none in ([[-90, 90, 0]], [[-90, -90, 24]], [[1]], []):
+        plain = announce({"rl": [3, 3], "fn": ["Blinds", None], "sht": none})["Blinds"]
+        assert plain.device.capabilities == {"opening", "position"}
 
 
 def test_two_relays_are_a_shutter_that_goes_to_a_position() -> None:

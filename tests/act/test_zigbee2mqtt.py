@@ -78,6 +78,9 @@ def test_everything_that_can_be_spoken_to_or_asked_is_there(house: dict[str, Ent
         "0x00158d00056f7f03 occupancy": "binary_sensor",
         "0x00158d00056f7f03 illuminance": "sensor",
         "ceiling fan": "fan",
+        "reading lamp": "light",
+        "venetian blinds": "cover",
+        "garden siren alarm melody": "select",
         "study lamps": "light",
         "Reading": "scene",
     }
@@ -106,6 +109,49 @@ def test_a_lamp_is_ordered_and_observed(house: dict[str, Entity]) -> None:
     assert seen(lamp, "zigbee2mqtt/study/desk_lamp", state) == {"power": "on", "brightness": 50.0, "color": "red"}
     white = {"color_mode": "color_temp", "color": {"x": 0.46, "y": 0.41}, "state": "OFF", "brightness": None}
     assert seen(lamp, "zigbee2mqtt/study/desk_lamp", white) == {"power": "off", "color": "white"}
+
+
+def test_a_lamp_is_warm_or_cold_in_mireds(house: dict[str, Entity]) -> None:
+    lamp = house["reading lamp"]
+    to = "zigbee2mqtt/reading lamp"
+    assert lamp.device.capabilities == {"power", "brightness", "color_temperature"}
+    assert lamp.device.ranges["color_temperature"] == (2200, 4000)
+    assert lamp.device.units["color_temperature"] == "K"
+    order = lamp.order("color_temperature", 2700)
+    assert isinstance(order, Order)
+    assert published(lamp, "color_temperature", 2700) == (f"{to}/set", {"color_temp": 370})
+    state = {"state": "ON", "brightness": 254, "color_mode": "color_temp", "color_temp": 370, "color_temp_startup": 250}
+    told = seen(lamp, to, state)
+    assert told == {"power": "on", "brightness": 100, "color_temperature": order.reaches}
+    assert isinstance(lamp.order("color_temperature", 6500), Refused)
+    colored = {"color_mode": "xy", "color": {"x": 0.64, "y": 0.33}, "color_temp": 500}
+    assert seen(house["desk lamp"], "zigbee2mqtt/study/desk_lamp", colored) == {"color": "red"}
+    assert lamp.observe(to, b'{"color_temp": 0}').faults
+    assert lamp.observe(to, b'{"color_temp": true}').faults
+
+
+def test_slats_turn_beside_the_position(house: dict[str, Entity]) -> None:
+    blinds = house["venetian blinds"]
+    assert blinds.device.ranges == {"position": (0, 100), "tilt": (0, 100)}
+    assert published(blinds, "tilt", 30) == ("zigbee2mqtt/venetian blinds/set", {"tilt": 30})
+    told = seen(blinds, "zigbee2mqtt/venetian blinds", {"position": 0, "state": "CLOSE", "tilt": 30})
+    assert told == {"opening": "closed", "position": 0, "tilt": 30}
+
+
+def test_what_is_set_to_a_word_and_tells_it_is_a_select(house: dict[str, Entity]) -> None:
+    melody = house["garden siren alarm melody"]
+    assert melody.writers[0].words == ("melody 1", "melody 2", "melody 3")
+    assert published(melody, "option", "melody 2") == ("zigbee2mqtt/garden siren/set", {"alarm_melody": "melody_2"})
+    assert seen(melody, "zigbee2mqtt/garden siren", {"alarm_melody": "melody_2"}) == {"option": "melody 2"}
+    assert melody.observe("zigbee2mqtt/garden siren", b'{"alarm_melody": ["melody_2"]}').faults
+
+
+@pytest.mark.parametrize("values", [["a", "A"], [1, 2], [], [str(number) for number in range(65)]])
+def test_options_that_nobody_could_say_make_no_select_and_take_nothing_with_them(values: list[Any]) -> None:
+    mode = {"type": "enum", "name": "programme", "property": "programme", "access": 7, "values": values}
+    switch = DEVICES[2]["definition"]["exposes"][0]
+    found = announce([{**DEVICES[2], "definition": {"exposes": [switch, mode]}}])
+    assert [entity.device.kind for entity in found.entities] == ["switch"]
 
 
 def test_the_gangs_of_a_switch_are_told_apart(house: dict[str, Entity]) -> None:

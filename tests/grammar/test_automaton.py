@@ -167,7 +167,23 @@ def test_hassil_recognises_the_same_in_what_we_generate_and_in_what_is_almost_th
 
 
 LISTS = ("light", "switch", "switchable", "dimmable", "colorable", "cover", "lock", "climate", "fan", "media", "vacuum")
-MORE = ("scene", "sensor", "binary_sensor", "machine", "valve", "alarm", "setpoint", "device", "area")
+MORE = (
+    "scene",
+    "sensor",
+    "binary_sensor",
+    "machine",
+    "valve",
+    "alarm",
+    "setpoint",
+    "device",
+    "area",
+    "whitable",
+    "tiltable",
+    "select",
+    "option",
+    "text",
+    "panel",
+)
 HOUSE = compile_commands(
     commands.built_in(("home", "plant")).with_names(
         {

@@ -18,7 +18,23 @@ SETS: Mapping[str, Sequence[str]] = {"home": ("home",), "plant": ("plant",), "bo
 NUMBER_WORDS = {word for value in range(100) for phrase in spoken.number_phrases(value) for word in phrase}
 LISTS = (
     *("light", "switch", "switchable", "dimmable", "colorable", "cover", "lock", "climate", "fan", "media", "vacuum"),
-    *("scene", "sensor", "binary_sensor", "machine", "valve", "alarm", "setpoint", "device", "area"),
+    *(
+        "scene",
+        "sensor",
+        "binary_sensor",
+        "machine",
+        "valve",
+        "alarm",
+        "setpoint",
+        "device",
+        "area",
+        "whitable",
+        "tiltable",
+        "select",
+        "option",
+        "text",
+        "panel",
+    ),
 )
 
 

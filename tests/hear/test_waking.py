@@ -24,6 +24,9 @@ class Detector:
     def reset(self) -> None:
         self.resets += 1
 
+    def use_cutoff(self, cutoff: float) -> None:
+        self.cutoff = cutoff
+
 
 def frames(script: str) -> Iterator[Frame]:
     """One frame per letter: W ends the wake word, S is speech, a dot silence with a trace of noise."""

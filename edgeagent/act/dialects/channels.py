@@ -1,28 +1,40 @@
 """The readers and writers that dialects of text payloads are put together from."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from edgeagent.act.dialects.dialect import NOTHING, Reader, Values, Writer
 from edgeagent.act.dialects.templates import Template, decode
+from edgeagent.act.names import words_of
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Message, Value
 
 PERCENT: tuple[float, float] = (0, 100)
+BRIGHTNESS: tuple[float, float] = (1, 100)
+"""Percent; nothing less than one, for no light at all is an order to switch off."""
+MOST_OPTIONS = 64
+LONGEST_OPTION = 64
+"""Characters; nobody says more."""
+Option = TypeVar("Option", bound=str | bool | float)
 UNKNOWN = frozenset({"", "None", "unknown", "unavailable"})
 """What Home Assistant's devices say when they do not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """What a component amounts to: its kind, and how each capability is read and written."""
+    """What a component amounts to: its kind, and how each capability is read and written.
+
+    `left_out` says what of it has no voice, and why.
+    """
 
     kind: Kind
     readers: tuple[Reader, ...] = ()
     writers: tuple[Writer, ...] = ()
     ranges: Mapping[Capability, tuple[float, float]] = field(default_factory=dict)
     units: Mapping[Capability, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 def text_reader(
@@ -105,6 +117,37 @@ def opened(percent: float, *, has_state: bool) -> Values:
     if percent in PERCENT:
         return {"position": percent, "opening": "open" if percent else "closed"}
     return {"position": percent} if has_state else {"position": percent, "opening": "open"}
+
+
+def percent_of(most: float) -> Callable[[float], float]:
+    """Return how a level from 0 to `most` becomes whole percent."""
+    return lambda raw: float(min(max(round(raw * 100 / most), 0), 100))
+
+
+def raw_of(most: float) -> Callable[[float], float]:
+    """Return how percent become a whole level from 1 to `most`: no light at all is another order."""
+    return lambda percent: max(1, round(percent / 100 * most))
+
+
+def options_of(told: Sequence[Option]) -> Mapping[str, Option]:
+    """Return a device's options by what they are called: as words of speech, or in lower case where two sound alike.
+
+    Raise PayloadError if there are too many, or two are called the same.
+    """
+    if not 0 < len(told) <= MOST_OPTIONS:
+        raise PayloadError(f"options: {len(told)}, expected 1 to {MOST_OPTIONS}")
+    plain_words = [" ".join(str(option).lower().split()) for option in told]
+    said = Counter(words_of(word) for word in plain_words)
+    called: dict[str, Option] = {}
+    for option, spelled in zip(told, plain_words, strict=True):
+        if not spelled or len(spelled) > LONGEST_OPTION or not spelled.isprintable():
+            raise PayloadError(f"options: expected 1 to {LONGEST_OPTION} characters, found {option!a:.40}")
+        word = words_of(spelled)
+        word = word if word and said[word] == 1 else spelled
+        if word in called:
+            raise PayloadError(f"options: {word!a:.40} stands twice")
+        called[word] = option
+    return called
 
 
 def number(text: str) -> float:

@@ -35,8 +35,9 @@ class Reader:
 class Writer:
     """How a value becomes messages.
 
-    `words` are the values that may be ordered; empty for a number, whose range the device holds. `settle` gives what
-    the device will report for a value that it has to round, such as a speed of a fan with three steps.
+    `words` are the values that may be ordered, or `Texts`, which holds every text that is right; empty for a number,
+    whose range the device holds. `settle` gives what the device will report for a value that it has to round, such as a
+    speed of a fan with three steps.
     """
 
     capability: Capability

@@ -5,6 +5,7 @@ Rules:
   `<prefix>/device/[<node>/]<object>/config`; an empty payload removes;
 - `unique_id` is the identity; without it the topic is;
 - what belongs to maintenance (`entity_category`) or is switched off by default has no voice;
+- what edgeagent announces is no thing of the house: it is this device, or another like it, showing itself there;
 - `retain` and `qos` of orders are ours to choose.
 """
 
@@ -29,22 +30,16 @@ from edgeagent.act.dialects.homeassistant_more import (
     HumidifierConfig,
     LawnMowerConfig,
     SirenConfig,
-    TemplateLightConfig,
     WaterHeaterConfig,
 )
-from edgeagent.act.dialects.homeassistant_movers import (
-    CoverConfig,
-    FanConfig,
-    LockConfig,
-    SwitchConfig,
-    VacuumConfig,
-    ValveConfig,
-)
+from edgeagent.act.dialects.homeassistant_movers import FanConfig, LockConfig, SwitchConfig, VacuumConfig, ValveConfig
+from edgeagent.act.dialects.homeassistant_panels import AlarmPanelConfig, SelectConfig, TextConfig
 from edgeagent.act.dialects.homeassistant_schema import (
     AvailabilityConfig,
     ComponentConfig,
     expand,
 )
+from edgeagent.act.dialects.homeassistant_tilt import SlatsConfig
 from edgeagent.act.dialects.schema import LONGEST_NAME, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.bounded_json import parse
@@ -61,10 +56,10 @@ _SHARED = (
 _TOPIC = re.compile(r"(?P<component>[a-z_]{1,32})/(?:[a-zA-Z0-9_-]{1,128}/)?[a-zA-Z0-9_-]{1,128}/config")
 
 _COMPONENTS: Mapping[str, Callable[[Mapping[str, Any]], type[ComponentConfig]]] = {
-    "light": lambda config: TemplateLightConfig if config.get("schema") == "template" else light(config),
+    "light": light,
     "switch": lambda _: SwitchConfig,
     "lock": lambda _: LockConfig,
-    "cover": lambda _: CoverConfig,
+    "cover": lambda _: SlatsConfig,
     "valve": lambda _: ValveConfig,
     "fan": lambda _: FanConfig,
     "vacuum": lambda _: VacuumConfig,
@@ -79,6 +74,9 @@ _COMPONENTS: Mapping[str, Callable[[Mapping[str, Any]], type[ComponentConfig]]] 
     "water_heater": lambda _: WaterHeaterConfig,
     "lawn_mower": lambda _: LawnMowerConfig,
     "event": lambda _: EventConfig,
+    "select": lambda _: SelectConfig,
+    "text": lambda _: TextConfig,
+    "alarm_control_panel": lambda _: AlarmPanelConfig,
 }
 
 
@@ -110,10 +108,12 @@ class HomeAssistant:
         if not isinstance(config, dict):
             raise PayloadError("expected a JSON object")
         config = expand(config)
+        if _is_own(config):
+            return Announcement(topic, (), ("edgeagent's own: it is no thing of the house",))
         if form["component"] == "device":
             return self._device(topic, path, config)
-        made = self._entity(topic, path, form["component"], config)
-        return Announcement(topic, (made,)) if isinstance(made, Entity) else Announcement(topic, (), (made,))
+        made, left_out = self._entity(topic, path, form["component"], config)
+        return Announcement(topic, () if made is None else (made,), left_out)
 
     def _device(self, topic: str, path: str, config: dict[str, Any]) -> Announcement:
         """Read the form with several components; a bad component is left out, and the others are taken."""
@@ -128,32 +128,33 @@ class HomeAssistant:
         for key, component in components.items():
             try:
                 own = expand(component, config.get("~"))
-                made = self._entity(topic, f"{path}/{key[:128]}", str(own.get("platform", "")), {**shared, **own})
+                made, why = self._entity(topic, f"{path}/{key[:128]}", str(own.get("platform", "")), {**shared, **own})
             except PayloadError as error:
-                made = str(error)
-            if isinstance(made, str):
-                left_out.append(f"{key!a:.40}: {made}")
-            elif made.device.id in entities:
-                left_out.append(f"{key!a:.40}: unique_id stands twice")
-            else:
+                made, why = None, (str(error),)
+            if made is not None and made.device.id in entities:
+                why = ("unique_id stands twice",)
+            elif made is not None:
                 entities[made.device.id] = made
+            left_out.extend(f"{key!a:.40}: {reason}" for reason in why)
         return Announcement(topic, tuple(entities.values()), tuple(left_out))
 
-    def _entity(self, topic: str, path: str, component: str, config: dict[str, Any]) -> Entity | str:
-        """Return the entity, or why it is left out. Raise PayloadError if it is wrong."""
+    def _entity(
+        self, topic: str, path: str, component: str, config: dict[str, Any]
+    ) -> tuple[Entity | None, tuple[str, ...]]:
+        """Return the entity, and what of it is left out and why. Raise PayloadError if it is wrong."""
         if component not in _COMPONENTS:
-            return f"{component or 'no platform':.32}: nothing that is spoken to"
+            return None, (f"{component or 'no platform':.32}: nothing that is spoken to",)
         parts = validate(_COMPONENTS[component](config), config)
         if parts.entity_category is not None:
-            return f"{parts.entity_category:.32}: for maintenance, not for speech"
+            return None, (f"{parts.entity_category:.32}: for maintenance, not for speech",)
         if not parts.enabled_by_default:
-            return "switched off by default"
+            return None, ("switched off by default",)
         self._refuse_announcing(parts)
         channels = parts.channels()
         if not channels.readers and not channels.writers:
-            return "it can neither be ordered nor read"
+            return None, channels.left_out or ("it can neither be ordered nor read",)
         identity = path if parts.unique_id is None else f"{component}:{parts.unique_id}"
-        return Entity(
+        entity = Entity(
             self._describe(identity, component, parts, channels),
             topic,
             channels.readers,
@@ -162,6 +163,7 @@ class HomeAssistant:
             parts.availability_mode,
             optimistic=parts.optimistic,
         )
+        return entity, channels.left_out
 
     def _refuse_announcing(self, parts: ComponentConfig) -> None:
         """An order that lands on a discovery topic would announce a device of the announcer's making."""
@@ -190,6 +192,12 @@ class HomeAssistant:
             units={capability: unit for capability, unit in channels.units.items() if capability in capabilities},
             thing=parts.device.thing,
         )
+
+
+def _is_own(config: Mapping[str, Any]) -> bool:
+    origin = config.get("origin")
+    name = origin.get("name") if isinstance(origin, dict) else None
+    return isinstance(name, str) and name.strip().lower() == "edgeagent"
 
 
 def _names(component: str, parts: ComponentConfig) -> tuple[str, tuple[str, ...]]:

@@ -1,45 +1,34 @@
-"""Home Assistant's rarer things: siren, humidifier, water heater, lawn mower, event, and lights by templates."""
+"""Home Assistant's rarer things: siren, humidifier, water heater, lawn mower, event."""
 
 import json
 from typing import Annotated
 
 from pydantic import Field
 
-from edgeagent.act.dialects import colors
 from edgeagent.act.dialects.channels import (
     UNKNOWN,
     Channels,
-    number,
     number_reader,
     number_writer,
     say,
     text_reader,
     words_reader,
-    words_writer,
 )
-from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values, Writer
+from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Values, Writer
 from edgeagent.act.dialects.homeassistant_measures import LONGEST_READING, ClimateConfig
-from edgeagent.act.dialects.homeassistant_schema import ComponentConfig
-from edgeagent.act.dialects.schema import CheckedTemplate, Number, Payload, Text, Topic
+from edgeagent.act.dialects.homeassistant_schema import ComponentConfig, SwitchedConfig
+from edgeagent.act.dialects.schema import CheckedTemplate, Number, Text, Topic
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Message, Value
 
 WATER_RANGE_BY_UNIT = {"C": (43.3, 60.0), "F": (110.0, 140.0)}
 """Home Assistant's least and greatest target of a water heater where none is announced."""
-RAW_BRIGHTNESS = 255
 _MOWING = {"mowing": "running", "paused": "stopped", "docked": "stopped", "returning": "stopped", "error": "error"}
 
 
-class SirenConfig(ComponentConfig):
+class SirenConfig(SwitchedConfig):
     """A siren: on and off. Without a template the order is JSON; the state is JSON or a word."""
-
-    command_topic: Topic
-    payload_on: Payload = "ON"
-    payload_off: Payload = "OFF"
-    state_on: Payload | None = None
-    state_off: Payload | None = None
-    state_value_template: CheckedTemplate | None = None
 
     def channels(self) -> Channels:
         """Map power."""
@@ -55,21 +44,16 @@ class SirenConfig(ComponentConfig):
 
     def _power(self, text: str) -> Values:
         told = parse(text, largest=LARGEST_PAYLOAD_BYTES).get("state") if text.startswith("{") else text
-        words = {self.state_on or self.payload_on: "on", self.state_off or self.payload_off: "off"}
-        if told is None or told in UNKNOWN:
+        if told is None or (isinstance(told, str) and told in UNKNOWN):
             return {}
-        if told not in words:
-            raise PayloadError(f"expected one of {', '.join(words)}, found {told!a:.40}")
-        return {"power": words[told]}
+        if not isinstance(told, str) or told not in self.states:
+            raise PayloadError(f"expected one of {', '.join(self.states)}, found {told!a:.40}")
+        return {"power": self.states[told]}
 
 
-class HumidifierConfig(ComponentConfig):
+class HumidifierConfig(SwitchedConfig):
     """A humidifier or dehumidifier: on, off, and what humidity it shall reach."""
 
-    command_topic: Topic
-    payload_on: Payload = "ON"
-    payload_off: Payload = "OFF"
-    state_value_template: CheckedTemplate | None = None
     target_humidity_command_topic: Topic | None = None
     target_humidity_command_template: CheckedTemplate | None = None
     target_humidity_state_topic: Topic | None = None
@@ -83,18 +67,16 @@ class HumidifierConfig(ComponentConfig):
         """Map power, the target as a set point, and the reading."""
         if self.min_humidity >= self.max_humidity:
             raise PayloadError("max_humidity: expected more than min_humidity")
-        power = {"on": self.payload_on, "off": self.payload_off}
-        states = {payload: word for word, payload in power.items()}
         target = self.target_humidity_state_template
         return Channels(
             "switch",
             (
-                *words_reader(self.state_topic, self.state_value_template or self.value_template, "power", states),
+                *self.power_readers(),
                 *number_reader(self.target_humidity_state_topic, target, "setpoint"),
                 *number_reader(self.current_humidity_topic, self.current_humidity_template, "reading"),
             ),
             (
-                *words_writer(self.command_topic, self.command_template, "power", power),
+                *self.power_writers(),
                 *number_writer(
                     self.target_humidity_command_topic, self.target_humidity_command_template, "setpoint", round
                 ),
@@ -168,71 +150,3 @@ class EventConfig(ComponentConfig):
         if not isinstance(event, str) or (self.event_types and event not in self.event_types):
             raise PayloadError(f"event_type: expected one of {', '.join(self.event_types)}, found {event!a:.40}")
         return {"reading": event.replace("_", " ")[:LONGEST_READING]}
-
-
-class TemplateLightConfig(ComponentConfig):
-    """A light whose orders and states are templates."""
-
-    command_topic: Topic
-    command_on_template: CheckedTemplate
-    command_off_template: CheckedTemplate
-    state_template: CheckedTemplate | None = None
-    brightness_template: CheckedTemplate | None = None
-    red_template: CheckedTemplate | None = None
-    green_template: CheckedTemplate | None = None
-    blue_template: CheckedTemplate | None = None
-
-    def channels(self) -> Channels:
-        """Map power, and what there are templates for."""
-        writers = [Writer("power", self._switch, ("on", "off"))]
-        if self.brightness_template is not None:
-            writers.append(Writer("brightness", self._dim, settle=lambda percent: _percent(_raw(percent))))
-        if self._is_colored:
-            writers.append(Writer("color", self._tint, colors.COLORS))
-        return Channels("light", self._readers(), tuple(writers), {"brightness": (1, 100)}, {"brightness": "%"})
-
-    @property
-    def _is_colored(self) -> bool:
-        return None not in {self.red_template, self.green_template, self.blue_template}
-
-    def _readers(self) -> tuple[Reader, ...]:
-        if self.state_topic is None:
-            return ()
-        readers = (
-            ()
-            if self.state_template is None
-            else words_reader(self.state_topic, self.state_template, "power", {"on": "on", "off": "off"})
-        )
-        if self.brightness_template is not None:
-            readers += number_reader(self.state_topic, self.brightness_template, "brightness", _percent)
-        if self._is_colored:
-            readers += (Reader(self.state_topic, ("color",), self._color),)
-        return readers
-
-    def _switch(self, value: Value) -> tuple[Message, ...]:
-        if value == "on":
-            return (say(self.command_topic, self.command_on_template, "on", state="on"),)
-        return (say(self.command_topic, self.command_off_template, "off", state="off"),)
-
-    def _dim(self, value: Value) -> tuple[Message, ...]:
-        raw = _raw(float(value))
-        return (say(self.command_topic, self.command_on_template, "on", state="on", brightness=raw),)
-
-    def _tint(self, value: Value) -> tuple[Message, ...]:
-        red, green, blue = colors.rgb_of(str(value))
-        parts = {"red": red, "green": green, "blue": blue}
-        return (say(self.command_topic, self.command_on_template, "on", state="on", **parts),)
-
-    def _color(self, payload: bytes) -> Values:
-        templates = (self.red_template, self.green_template, self.blue_template)
-        parts = [None if one is None else one.read(payload) for one in templates]
-        told = [part for part in parts if part is not None and part not in UNKNOWN]
-        return {"color": colors.name_of_rgb(*map(number, told))} if len(told) == len(parts) else {}
-
-
-def _raw(percent: float) -> int:
-    return max(1, round(percent / 100 * RAW_BRIGHTNESS))
-
-
-def _percent(raw: float) -> float:
-    return float(min(max(round(raw * 100 / RAW_BRIGHTNESS), 0), 100))

@@ -17,34 +17,27 @@ from edgeagent.act.dialects.channels import (
     words_writer,
 )
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Reader, Values
-from edgeagent.act.dialects.homeassistant_schema import ComponentConfig
+from edgeagent.act.dialects.homeassistant_schema import ComponentConfig, SwitchedConfig
 from edgeagent.act.dialects.schema import CheckedTemplate, Payload, Text, Topic
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
-from edgeagent.messages import Capability, Kind, Value
+from edgeagent.messages import Capability, Value
 
 
-class SwitchConfig(ComponentConfig):
+class SwitchConfig(SwitchedConfig):
     """A switch; with `edgeagent_kind: machine`, something that runs and stops."""
-
-    command_topic: Topic
-    payload_on: Payload = "ON"
-    payload_off: Payload = "OFF"
-    state_on: Payload | None = None
-    state_off: Payload | None = None
 
     def channels(self) -> Channels:
         """Map power, or run for a machine."""
-        is_machine = self.edgeagent_kind == "machine"
-        capability: Capability = "run" if is_machine else "power"
-        kind: Kind = "machine" if is_machine else "switch"
-        on, off = ("running", "stopped") if is_machine else ("on", "off")
-        states = {self.state_on or self.payload_on: on, self.state_off or self.payload_off: off}
-        payloads = {on: self.payload_on, off: self.payload_off}
+        if self.edgeagent_kind != "machine":
+            return Channels("switch", self.power_readers(), self.power_writers())
+        runs = {"on": "running", "off": "stopped"}
+        states = {payload: runs[word] for payload, word in self.states.items()}
+        payloads = {"running": self.payload_on, "stopped": self.payload_off}
         return Channels(
-            kind,
-            words_reader(self.state_topic, self.value_template, capability, states),
-            words_writer(self.command_topic, self.command_template, capability, payloads),
+            "machine",
+            words_reader(self.state_topic, self.value_template, "run", states),
+            words_writer(self.command_topic, self.command_template, "run", payloads),
         )
 
 
@@ -174,13 +167,9 @@ class ValveConfig(CoverConfig):
         return values
 
 
-class FanConfig(ComponentConfig):
+class FanConfig(SwitchedConfig):
     """A fan; its speeds are the steps from `speed_range_min` to `speed_range_max`."""
 
-    command_topic: Topic
-    payload_on: Payload = "ON"
-    payload_off: Payload = "OFF"
-    state_value_template: CheckedTemplate | None = None
     percentage_command_topic: Topic | None = None
     percentage_command_template: CheckedTemplate | None = None
     percentage_state_topic: Topic | None = None
@@ -192,17 +181,14 @@ class FanConfig(ComponentConfig):
         """Map power and speed."""
         if self.speed_range_min >= self.speed_range_max:
             raise PayloadError("speed_range_max: expected more than speed_range_min")
-        power = {"on": self.payload_on, "off": self.payload_off}
-        states = {payload: word for word, payload in power.items()}
-        template = self.state_value_template or self.value_template
         return Channels(
             "fan",
             (
-                *words_reader(self.state_topic, template, "power", states),
+                *self.power_readers(),
                 *number_reader(self.percentage_state_topic, self.percentage_value_template, "speed", self._percent),
             ),
             (
-                *words_writer(self.command_topic, self.command_template, "power", power),
+                *self.power_writers(),
                 *number_writer(
                     self.percentage_command_topic, self.percentage_command_template, "speed", self._step, self._percent
                 ),

@@ -3,8 +3,9 @@
 Rules:
 - what a property is follows from its datatype, format and unit; what a node is, from its properties and from the words
   of its type and name ("light", "blinds"), for Homie has no list of kinds;
-- a settable on/off makes its node a switch or a light, with brightness and colour beside it; what can be opened and
-  closed is a cover, what can be locked a lock; another settable number is a set point; what cannot be set is a sensor;
+- a settable on/off makes its node a switch or a light, with brightness, colour and colour temperature (a number in K or
+  MK⁻¹) beside it; what can be opened and closed is a cover, what can be locked a lock; another settable number is a set
+  point, another enumeration a select, another string a text; what cannot be set is a sensor;
 - `$state` tells whether the device is there; a child is there as long as its root is;
 - orders go to `…/set`; what the device then tells is its value, `$target` is only what it is on the way to.
 
@@ -19,7 +20,8 @@ from pydantic import Field
 
 from edgeagent.act.dialects.channels import Channels
 from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, Entity, Presence, Removal
-from edgeagent.act.dialects.homie_properties import Node, Part, main_channels, other_channels, passage_of
+from edgeagent.act.dialects.homie_others import other_channels
+from edgeagent.act.dialects.homie_properties import Node, Part, main_channels, passage_of
 from edgeagent.act.dialects.schema import LONGEST_NAME, Config, Name, Text, thing_of, validate
 from edgeagent.act.dialects.templates import decode
 from edgeagent.bounded_json import parse

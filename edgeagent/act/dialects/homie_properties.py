@@ -1,7 +1,7 @@
 """What a Homie node's properties make of it: how it is read and written."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +10,6 @@ from pydantic import Field
 from edgeagent.act.dialects import colors
 from edgeagent.act.dialects.channels import (
     PERCENT,
-    UNKNOWN,
     Channels,
     number,
     number_reader,
@@ -22,17 +21,17 @@ from edgeagent.act.dialects.channels import (
 )
 from edgeagent.act.dialects.dialect import Reader, Values, Writer
 from edgeagent.act.dialects.schema import Config, Name, Text
+from edgeagent.act.dialects.white import WhiteScale
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Kind, Message
 
 Called = tuple[str, ...]
 """The words of a node's type and name."""
-LONGEST_READING = 64
 _COVERS = ("blind", "shutter", "cover", "curtain", "awning", "garage", "gate")
 _LIGHTS = ("light", "lamp", "bulb", "dimmer", "led")
 _LEVELS = ("bright", "dim", "level", "intensity", "speed")
 _PAYLOADS = {"on": "true", "off": "false"}
-_STATES = {"true": "on", "false": "off"}
+STATES = {"true": "on", "false": "off"}
 _LOCK_STATES = {
     "locked": "locked",
     "lock": "locked",
@@ -172,7 +171,7 @@ def _climate(part: Part) -> Channels | None:
     if (now := part.take(lambda _, other: not other.settable and other.is_number and other.unit == unit)) is not None:
         readers += number_reader(now[0], None, "reading")
     if (power := part.take(lambda _, other: other.settable and other.datatype == "boolean")) is not None:
-        readers += words_reader(power[0], None, "power", _STATES)
+        readers += words_reader(power[0], None, "power", STATES)
         writers += words_writer(f"{power[0]}/set", None, "power", _PAYLOADS)
     units: dict[Capability, str] = {"target_temperature": unit, "reading": unit}
     return Channels("climate", readers, writers, {"target_temperature": ends}, units)
@@ -193,9 +192,12 @@ def _switched(part: Part, called: Called) -> Channels | None:
     readers: tuple[Reader, ...] = ()
     writers: tuple[Writer, ...] = ()
     if power is not None:
-        readers += words_reader(power[0], None, "power", _STATES)
+        readers += words_reader(power[0], None, "power", STATES)
         writers += words_writer(f"{power[0]}/set", None, "power", _PAYLOADS)
     capability: Capability = "speed" if kind == "fan" else "brightness"
+    warmth = _warmth(part) if kind == "light" else Channels(kind)
+    readers += warmth.readers
+    writers += warmth.writers
     if level is not None:
         topic, one = level
         least, most = one.ends or PERCENT
@@ -209,25 +211,25 @@ def _switched(part: Part, called: Called) -> Channels | None:
         writers += (
             Writer("color", lambda value: (Message(f"{topic}/set", write(str(value)).encode()),), colors.COLORS),
         )
-    return Channels(kind, readers, writers, {capability: (1, 100)}, {capability: "%"})
+    return Channels(kind, readers, writers, {capability: (1, 100), **warmth.ranges}, {capability: "%", **warmth.units})
 
 
-def other_channels(part: Part) -> Iterator[tuple[str, Channels]]:
-    """Yield what is left: set points, and what is told; what is neither has no voice."""
-    for key, one in part.free.items():
-        topic = f"{part.topic}/{key}"
-        told: Capability = "setpoint" if one.settable else "reading"
-        units: dict[Capability, str] = {} if one.unit is None else {told: one.unit}
-        if one.settable:
-            if one.is_number and (ends := one.ends) is not None:
-                writers = number_writer(f"{topic}/set", None, "setpoint")
-                yield key, Channels("number", number_reader(topic, None, told), writers, {"setpoint": ends}, units)
-        elif one.is_number:
-            yield key, Channels("sensor", number_reader(topic, None, told), units=units)
-        elif one.datatype == "boolean":
-            yield key, Channels("binary_sensor", words_reader(topic, None, told, _STATES))
-        elif one.datatype in {"enum", "string"}:
-            yield key, Channels("sensor", text_reader(topic, None, _reading, told))
+def _warmth(part: Part) -> Channels:
+    """Return the colour temperature of a light, in kelvin or mireds; nothing where it has none."""
+    found = part.take(
+        lambda _, one: one.settable and one.is_number and one.unit in {"K", "MK⁻¹"} and one.ends is not None
+    )
+    if found is None:
+        return Channels("light")
+    topic, one = found
+    white = WhiteScale(*(one.ends or PERCENT), is_kelvin=one.unit == "K")
+    return Channels(
+        "light",
+        number_reader(topic, None, "color_temperature", white.kelvin),
+        number_writer(f"{topic}/set", None, "color_temperature", white.raw, white.kelvin),
+        {"color_temperature": white.ends},
+        {"color_temperature": "K"},
+    )
 
 
 def _called(node: Node) -> Called:
@@ -278,11 +280,3 @@ def _color(text: str) -> Values:
         case "xyz", 2 | 3:
             return {"color": colors.name_of_xy(numbers[0], numbers[1])}
     raise PayloadError(f"expected a colour, found {text!a:.40}")
-
-
-def _reading(text: str) -> Values:
-    if text in UNKNOWN:
-        return {}
-    if len(text) > LONGEST_READING or not text.isprintable():
-        raise PayloadError(f"expected a short text, found {text!a:.40}")
-    return {"reading": text}

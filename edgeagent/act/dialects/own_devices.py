@@ -10,10 +10,30 @@
     - name: Boiler pressure
       kind: number
       setpoint: {order: {topic: boiler/set}, state: {topic: boiler/is}, least: 0, most: 6, unit: bar}
+    - name: Desk lamp
+      kind: light
+      power: {order: {topic: lamp/set, words: {"on": "1", "off": "0"}}, state: {topic: lamp}}
+      color_temperature: {order: {topic: lamp/kelvin/set}, state: {topic: lamp/kelvin}, least: 2200, most: 6500}
+    - name: Slats
+      kind: cover
+      tilt: {order: {topic: slats/set}, state: {topic: slats}}
+    - name: Washing programme
+      kind: select
+      option: {order: {topic: washer/set, words: {cotton: "3", wool: "7"}}, state: {topic: washer}}
+    - name: Door sign
+      kind: text
+      text: {order: {topic: sign/set}, state: {topic: sign}, most: 20}
+    - name: House alarm
+      kind: alarm_panel
+      arming:
+        order: {topic: alarm/set, words: {armed_away: AWAY, armed_home: STAY, disarmed: "OFF"}}
+        state: {topic: alarm, words: {AWAY: armed_away, STAY: armed_home, "OFF": disarmed, EXIT: arming}}
 
 Rules:
 - `words` of an order go from our word to the device's payload; those of a state are the same unless given;
-- a number is written as it is, or by the order's template; `least` and `most` are its range;
+- a number is written as it is, or by the order's template; `least` and `most` are its range, 0 to 100 where it is in
+  percent; `color_temperature` is in kelvin;
+- a text is written as it is, or by the order's template; `least` and `most` are its characters, 1 to 255 where untold;
 - the file is the owner's, so what is wrong in it is an error with its place, and never left out silently.
 """
 
@@ -35,6 +55,7 @@ from edgeagent.act.dialects.channels import number as finite
 from edgeagent.act.dialects.dialect import Announcement, Entity, Presence, Reader, Values, Writer
 from edgeagent.act.dialects.schema import CheckedTemplate, Name, Number, Payload, Topic
 from edgeagent.act.dialects.templates import decode
+from edgeagent.act.dialects.texts import LONGEST_TEXT, Texts, free_text_reader, free_text_writer
 from edgeagent.errors import PayloadError, SettingsError
 from edgeagent.grammar.commands import read_yaml
 from edgeagent.messages import Capability, Device, Kind
@@ -56,6 +77,8 @@ WORDS: Mapping[Capability, frozenset[str]] = {
 """What can be ordered of capabilities with words of ours; `mode` and `option` take the device's."""
 PERCENTAGES: frozenset[Capability] = frozenset({"brightness", "position", "tilt", "speed", "volume"})
 NUMBERS: frozenset[Capability] = PERCENTAGES | {"target_temperature", "setpoint", "color_temperature"}
+_UNITS: Mapping[Capability, str] = {"color_temperature": "K", **dict.fromkeys(PERCENTAGES, "%")}
+"""Those that are ours, and not the device's."""
 
 
 class Strict(BaseModel):
@@ -170,7 +193,8 @@ def _entity(device: OwnDevice, source: str) -> Entity:
 
 def _channels(kind: Kind, capability: Capability, ability: Ability) -> Channels:
     order, state = ability.order, ability.state
-    units: dict[Capability, str] = {} if ability.unit is None else {capability: ability.unit}
+    unit = _UNITS.get(capability) if ability.unit is None else ability.unit
+    units: dict[Capability, str] = {} if unit is None else {capability: unit}
     if order is None and state is None:
         raise PayloadError(f"{capability}: expected `order`, `state` or both")
     if capability == "reading":
@@ -186,7 +210,19 @@ def _channels(kind: Kind, capability: Capability, ability: Ability) -> Channels:
         readers = () if state is None else number_reader(state.topic, state.template, capability)
         writers = () if order is None else number_writer(order.topic, order.template, capability)
         return Channels(kind, readers, writers, {capability: (least, most)}, units)
+    if capability == "text":
+        return _text(kind, ability)
     return Channels(kind, _words(state, order, capability), _orders(order, capability))
+
+
+def _text(kind: Kind, ability: Ability) -> Channels:
+    order, state = ability.order, ability.state
+    if (order is not None and order.words) or (state is not None and state.words):
+        raise PayloadError("text: takes any text: expected no `words`; what has words is an `option`")
+    least, most = ability.least or 0, LONGEST_TEXT if ability.most is None else ability.most
+    texts = Texts(int(least), int(most), is_quoted=order is not None and order.template is not None)
+    readers = () if state is None else free_text_reader(state.topic, state.template)
+    return Channels(kind, readers, () if order is None else free_text_writer(order.topic, order.template, texts))
 
 
 def _orders(order: Ordered | None, capability: Capability) -> tuple[Writer, ...]:

@@ -1,7 +1,7 @@
 """Announcements of devices to frozen configurations: what is allowed, field by field, in every dialect.
 
 Rules (A60, A77): unknown fields are ignored; a name is at most 64 printable characters; a topic has no wildcard, no
-control character, and is not one on which our own messages travel; templates are checked here.
+control character, and is not one on which our own messages or Sparkplug's travel; templates are checked here.
 """
 
 import math
@@ -21,6 +21,8 @@ _ZIGBEE = re.compile(r"(?<![0-9a-f])0x[0-9a-f]{16}(?![0-9a-f])")
 _MAC = re.compile(r"[0-9a-f]{2}(?:[:-]?[0-9a-f]{2}){5}")
 OWN_TOPICS = "ea/"
 """Where our own messages travel: a device that has us publish there would speak in our name."""
+SPARKPLUG_TOPICS = "spBv1.0/"
+"""Where Sparkplug's commands travel, on a connection of their own: as text they would be garbage to a plant."""
 
 
 def printable(text: str) -> str:
@@ -36,6 +38,8 @@ def _topic(text: str) -> str:
         raise ValueError("is no topic to speak on: empty, with + or #, or the broker's own")
     if text.lstrip("/").startswith(OWN_TOPICS):
         raise ValueError(f"is below {OWN_TOPICS}, where edgeagent's own messages travel")
+    if text.lstrip("/").startswith(SPARKPLUG_TOPICS):
+        raise ValueError(f"is below {SPARKPLUG_TOPICS}, where only Sparkplug is spoken")
     return text
 
 

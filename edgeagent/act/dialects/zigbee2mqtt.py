@@ -2,7 +2,8 @@
 
 Rules:
 - each specific expose (light, switch, cover, lock, climate, fan) is a device of ours; of the generic ones, what can be
-  read and not set is a sensor; what is for configuration or diagnosis has no voice;
+  read and not set is a sensor, and what is set to one of its words a select; what is for configuration or diagnosis,
+  and texts, which are codes and programmes, have no voice;
 - the Zigbee address is the identity, so a renamed device stays the same one; the gangs of a switch are told apart by
   their endpoints;
 - a name with one slash, "kitchen/ceiling lamp", says the area;
@@ -24,7 +25,8 @@ from edgeagent.act.dialects.dialect import LARGEST_PAYLOAD_BYTES, Announcement, 
 from edgeagent.act.dialects.json_channels import message
 from edgeagent.act.dialects.schema import LONGEST_NAME, AnyConfig, Config, Name, Text, Topic, thing_of, validate
 from edgeagent.act.dialects.templates import decode
-from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, Expose, asked, class_of, sensor, specific
+from edgeagent.act.dialects.zigbee2mqtt_exposes import SPECIFIC, asked, class_of, generic, specific
+from edgeagent.act.dialects.zigbee2mqtt_features import Expose
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Device
@@ -159,7 +161,7 @@ class Zigbee2MQTT:
                 entity = _entity(base, source, listed.friendly_name, replace(device, thing=thing), channels)
                 yield replace(entity, asks=tuple(message(f"{topic}/get", {name: ""}) for name in asked(expose)))
         for expose in exposes:
-            if expose.type not in SPECIFIC and (channels := sensor(expose, topic)) is not None:
+            if expose.type not in SPECIFIC and (channels := generic(expose, topic)) is not None:
                 part = (expose.label or expose.name or expose.says).replace("_", " ").lower()
                 device = self._device(listed.friendly_name, f"{listed.ieee_address}:{expose.says}", channels, part)
                 described = replace(device, thing=thing, device_class=class_of(expose))

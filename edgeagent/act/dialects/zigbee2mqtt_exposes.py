@@ -1,12 +1,9 @@
 """What Zigbee2MQTT says that a device can ("exposes") to how it is read and written."""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field
-
-from edgeagent.act.dialects import colors
-from edgeagent.act.dialects.channels import PERCENT, Channels, number, opened
+from edgeagent.act.dialects.channels import PERCENT, Channels, number, opened, options_of
 from edgeagent.act.dialects.dialect import NOTHING, Values, Writer
 from edgeagent.act.dialects.json_channels import (
     Rule,
@@ -14,19 +11,15 @@ from edgeagent.act.dialects.json_channels import (
     amount,
     anything,
     json_reader,
-    message,
     say_amount,
     say_word,
     word,
 )
-from edgeagent.act.dialects.schema import Config, Number, Text
+from edgeagent.act.dialects.zigbee2mqtt_features import GETTABLE, PUBLISHED, SETTABLE, Expose, add_power, ends_of
+from edgeagent.act.dialects.zigbee2mqtt_lights import light
 from edgeagent.errors import PayloadError
 from edgeagent.messages import Capability, Value
 
-PUBLISHED, SETTABLE, GETTABLE = 1, 2, 4
-"""Bits of `access`."""
-MOST_VALUE = 65_535
-BRIGHTNESS: tuple[float, float] = (1, 100)
 HEATING = ("occupied_heating_setpoint", "current_heating_setpoint", "unoccupied_heating_setpoint")
 MODES = frozenset({"off", "heat", "cool", "auto", "dry", "fan_only"})
 """System modes that are spoken of."""
@@ -57,34 +50,20 @@ _UNSPOKEN = frozenset(
     {
         *("linkquality", "battery_low", "tamper", "device_temperature", "power_outage_count", "power_on_behavior"),
         *("update", "update_available", "action", "action_group", "device_status", "self_test", "test"),
+        *("backlight_mode", "calibration", "device_mode", "effect", "identify", "indicator_mode", "keypad_lockout"),
+        *(
+            "motion_sensitivity",
+            "motor_direction",
+            "operation_mode",
+            "power_outage_memory",
+            "power_type",
+            "sensitivity",
+        ),
+        *("switch_type", "temperature_sensor_select", "temperature_unit", "thermostat_unit", "week"),
     }
 )
-"""What older versions list without a category, and nobody asks for."""
+"""What older versions list without a category, and nobody asks for or orders."""
 _SPOKEN_DIAGNOSIS = frozenset({"battery"})
-
-
-class Expose(Config):
-    """One thing that a device can do or tell. It `says` so under this property of its state."""
-
-    type: Text
-    name: Text | None = None
-    says: Annotated[Text, Field(alias="property")] = ""
-    label: Text | None = None
-    endpoint: Text | None = None
-    category: Text | None = None
-    access: int = 0
-    unit: Annotated[str, Field(max_length=32)] | None = None
-    value_on: str | bool | float | None = None
-    value_off: str | bool | float | None = None
-    value_min: Annotated[Number, Field(ge=-MOST_VALUE, le=MOST_VALUE)] | None = None
-    value_max: Annotated[Number, Field(ge=-MOST_VALUE, le=MOST_VALUE)] | None = None
-    values: Annotated[tuple[str | bool | float, ...], Field(max_length=128)] = ()
-    features: Annotated[tuple["Expose", ...], Field(max_length=64)] = ()
-
-    def feature(self, *names: str) -> "Expose | None":
-        """Return the first of the features with these names that can be set and has a property."""
-        found = {one.name: one for one in reversed(self.features) if one.says and one.access & SETTABLE}
-        return next((found[name] for name in names if name in found), None)
 
 
 def specific(expose: Expose, topic: str) -> Channels | None:
@@ -93,8 +72,27 @@ def specific(expose: Expose, topic: str) -> Channels | None:
     return channels if channels.writers else None
 
 
-def sensor(expose: Expose, topic: str) -> Channels | None:
-    """Return the channels of something that is read; None for what has no voice."""
+def generic(expose: Expose, topic: str) -> Channels | None:
+    """Return the channels of what is no specific thing: a sensor, or something with options; None without a voice."""
+    return _select(expose, topic) or _sensor(expose, topic)
+
+
+def _select(expose: Expose, topic: str) -> Channels | None:
+    """Read and write one of its words. What can be set and never tells is not known to have been set; no voice."""
+    is_both = expose.access & PUBLISHED and expose.access & SETTABLE and expose.says and expose.category is None
+    words = [value for value in expose.values if isinstance(value, str)]
+    if expose.type != "enum" or not is_both or expose.name in _UNSPOKEN or len(words) != len(expose.values):
+        return None
+    try:
+        options = options_of(words)
+    except PayloadError:  # too many to be said, or two that sound alike
+        return None
+    called: dict[Scalar, str] = {payload: option for option, payload in options.items()}
+    reader = json_reader(topic, ("option",), word("option", expose.says, called))
+    return Channels("select", (reader,), (say_word(f"{topic}/set", "option", expose.says, options),))
+
+
+def _sensor(expose: Expose, topic: str) -> Channels | None:
     is_kept = expose.category is None or expose.name in _SPOKEN_DIAGNOSIS
     is_read = expose.access & PUBLISHED and not expose.access & SETTABLE and expose.says
     if not is_kept or not is_read or expose.name in _UNSPOKEN or expose.type not in {"numeric", "binary", "enum"}:
@@ -117,37 +115,11 @@ def class_of(expose: Expose) -> str | None:
     return _CLASSES.get(expose.name or "")
 
 
-def _light(expose: Expose, topic: str) -> Channels:
-    state, brightness = expose.feature("state"), expose.feature("brightness")
-    color = expose.feature("color_xy", "color_hs")
-    rules: list[Rule] = []
-    writers: list[Writer] = []
-    known: list[Capability] = []
-    if state is not None:
-        _add_power(state, topic, rules, writers)
-        known.append("power")
-    if brightness is not None:
-        most = 254 if brightness.value_max is None else brightness.value_max
-        if most < 1:
-            raise PayloadError(f"brightness: value_max: expected at least 1, found {most:g}")
-        percent, raw = _percent_of(most), _raw_of(most)
-        rules.append(amount("brightness", brightness.says, percent))
-        writers.append(say_amount(f"{topic}/set", "brightness", brightness.says, raw, percent))
-        known.append("brightness")
-    if color is not None:
-        rules.append(_color_rule(color))
-        write = _color_writer(color, topic)
-        writers.append(Writer("color", lambda value: (write(str(value)),), colors.COLORS))
-        known.append("color")
-    reader = json_reader(topic, tuple(known), *rules)
-    return Channels("light", (reader,), tuple(writers), {"brightness": BRIGHTNESS}, {"brightness": "%"})
-
-
 def _switch(expose: Expose, topic: str) -> Channels:
     rules: list[Rule] = []
     writers: list[Writer] = []
     if (state := expose.feature("state")) is not None:
-        _add_power(state, topic, rules, writers)
+        add_power(state, topic, rules, writers)
     return Channels("switch", (json_reader(topic, ("power",), *rules),), tuple(writers))
 
 
@@ -155,7 +127,7 @@ def _lock(expose: Expose, topic: str) -> Channels:
     state = expose.feature("state")
     if state is None:
         return Channels("lock")
-    locked, unlocked = _ends(state, "LOCK", "UNLOCK")
+    locked, unlocked = ends_of(state, "LOCK", "UNLOCK")
     reader = json_reader(topic, ("lock",), word("lock", state.says, {locked: "locked", unlocked: "unlocked"}))
     return Channels(
         "lock", (reader,), (say_word(f"{topic}/set", "lock", state.says, {"locked": locked, "unlocked": unlocked}),)
@@ -163,7 +135,7 @@ def _lock(expose: Expose, topic: str) -> Channels:
 
 
 def _cover(expose: Expose, topic: str) -> Channels:
-    state, position = expose.feature("state"), expose.feature("position")
+    state, position, tilt = expose.feature("state"), expose.feature("position"), expose.feature("tilt")
     rules: list[Rule] = []
     writers: list[Writer] = []
     known: list[Capability] = ["opening"]
@@ -178,9 +150,13 @@ def _cover(expose: Expose, topic: str) -> Channels:
         rules.append(_position_rule(position.says))
         writers.append(say_amount(f"{topic}/set", "position", position.says, round, float))
         known.append("position")
-    return Channels(
-        "cover", (json_reader(topic, tuple(known), *rules),), tuple(writers), {"position": PERCENT}, {"position": "%"}
-    )
+    if tilt is not None:
+        rules.append(amount("tilt", tilt.says))
+        writers.append(say_amount(f"{topic}/set", "tilt", tilt.says, round, float))
+        known.append("tilt")
+    ranges = dict.fromkeys(known[1:], PERCENT)
+    units = dict.fromkeys(known[1:], "%")
+    return Channels("cover", (json_reader(topic, tuple(known), *rules),), tuple(writers), ranges, units)
 
 
 def _climate(expose: Expose, topic: str) -> Channels:
@@ -221,7 +197,7 @@ def _fan(expose: Expose, topic: str) -> Channels:
     rules: list[Rule] = []
     writers: list[Writer] = []
     if state is not None:
-        _add_power(state, topic, rules, writers)
+        add_power(state, topic, rules, writers)
     elif mode is not None and {"off", "on"} <= set(mode.values):
         told: dict[Scalar, str] = {str(value): "off" if value == "off" else "on" for value in mode.values}
         rules.append(word("power", mode.says, told))
@@ -230,34 +206,13 @@ def _fan(expose: Expose, topic: str) -> Channels:
 
 
 SPECIFIC: Mapping[str, Callable[[Expose, str], Channels]] = {
-    "light": _light,
+    "light": light,
     "switch": _switch,
     "lock": _lock,
     "cover": _cover,
     "climate": _climate,
     "fan": _fan,
 }
-
-
-def _add_power(state: Expose, topic: str, rules: list[Rule], writers: list[Writer]) -> None:
-    on, off = _ends(state, "ON", "OFF")
-    rules.append(word("power", state.says, {on: "on", off: "off"}))
-    writers.append(say_word(f"{topic}/set", "power", state.says, {"on": on, "off": off}))
-
-
-def _ends(state: Expose, on: str, off: str) -> tuple[Scalar, Scalar]:
-    return (
-        on if state.value_on is None else state.value_on,
-        off if state.value_off is None else state.value_off,
-    )
-
-
-def _percent_of(most: float) -> Callable[[float], float]:
-    return lambda raw: float(min(max(round(raw * 100 / most), 0), 100))
-
-
-def _raw_of(most: float) -> Callable[[float], float]:
-    return lambda percent: max(1, round(percent / 100 * most))
 
 
 def _position_rule(name: str) -> Rule:
@@ -277,32 +232,3 @@ def _mode_rule(name: str) -> Rule:
         return {"power": power, "mode": told} if told in MODES else {"power": power}
 
     return rule
-
-
-def _color_rule(color: Expose) -> Rule:
-    mode_name = color.says.replace("color", "color_mode", 1)
-
-    def rule(state: Mapping[str, Any]) -> Values:
-        if state.get(mode_name) == "color_temp":
-            return {"color": "white"}
-        told = state.get(color.says)
-        if not isinstance(told, dict):
-            return NOTHING
-        for keys, name in ((("x", "y"), colors.name_of_xy), (("hue", "saturation"), colors.name_of_hs)):
-            parts = [told.get(key) for key in keys]
-            if None not in parts:
-                return {"color": name(*(number(str(part)) for part in parts))}
-        return NOTHING
-
-    return rule
-
-
-def _color_writer(color: Expose, topic: str) -> Callable[[str], Any]:
-    def write(name: str) -> Any:
-        if color.name == "color_hs":
-            hue, saturation = colors.hs_of(name)
-            return message(f"{topic}/set", {color.says: {"hue": round(hue), "saturation": round(saturation)}})
-        x, y = colors.xy_of(name)
-        return message(f"{topic}/set", {color.says: {"x": x, "y": y}})
-
-    return write

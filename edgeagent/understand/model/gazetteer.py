@@ -1,7 +1,6 @@
 """Which words are names of this house: the model sees a mark, so that a device added today is understood today."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,11 @@ from numpy.typing import NDArray
 from edgeagent.grammar.spoken_numbers import NUMBER_WORDS
 from edgeagent.messages import Kind, Value
 
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[Kind, ...] = (
+    *("light", "switch", "cover", "lock", "climate", "fan", "media", "vacuum", "scene", "valve", "machine", "alarm"),
+    *("number", "sensor", "binary_sensor"),
+)
+"""The kinds that models know, in the order of their columns: another one needs a model that was trained with it."""
 FEATURES = ("name-begins", "name-goes-on", "area-begins", "area-goes-on", "number", *KINDS)
 """What is known of a word, in the order of the model's columns; the kinds are those of the device that is named."""
 _KIND_OF_LIST: Mapping[str, Kind] = {**{kind: kind for kind in KINDS}, "setpoint": "number"}
