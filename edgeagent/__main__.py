@@ -41,6 +41,7 @@ class Place(StrEnum):
     HOUSE = "house"
     MIXED = "mixed"
     PLANT = "plant"
+    SPARKPLUG = "sparkplug"
 
 
 class Said(StrEnum):
@@ -176,6 +177,20 @@ def talk(settings: SettingsFile = None) -> None:
     if not (wanted.waking.push_to_talk or wanted.waking.words):
         raise SettingsError("it always listens", remedy="Set [waking] push_to_talk = true, or name wake words.")
     ask(wanted.device.state_dir, "listen")
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="sentences.ini, or a file or folder of custom_sentences.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Command file to write.")],
+    slots: Annotated[Path | None, typer.Option(help="Rhasspy's folder of values.")] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Make a command file of Rhasspy's or Home Assistant's sentences."""
+    from edgeagent.cli.imports import import_sentences
+
+    raise typer.Exit(import_sentences(source, output, slots=slots, is_json=json))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from edgeagent import free_speech, health, topics
@@ -30,6 +30,7 @@ from edgeagent.audit import AUDIT, Trail
 from edgeagent.bell import BELL, Wish, answer_rings
 from edgeagent.bridges.control import Control
 from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
+from edgeagent.bridges.services import Answered, Services, serve_wyoming
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
@@ -43,6 +44,7 @@ from edgeagent.messages import (
     Action,
     Answer,
     Command,
+    Device,
     Frame,
     Interpretation,
     Kind,
@@ -59,6 +61,7 @@ from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
+from edgeagent.sparkplug_link import Routed, SparkplugLink, sparkplug
 from edgeagent.threads import running
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.taught import load_taught, version_of
@@ -102,7 +105,14 @@ class Parts:
 class Agent:
     """The obeying side, kept up to date from the bus: devices, names, grammar, what was asked and is expected."""
 
-    def __init__(self, settings: AgentSettings, bus: Bus, parts: Parts, reports: Reports | None) -> None:
+    def __init__(
+        self,
+        settings: AgentSettings,
+        bus: Bus,
+        parts: Parts,
+        reports: Reports | None,
+        plant: SparkplugLink | None = None,
+    ) -> None:
         """Start with no device.
 
         Without `reports` it is an onlooker, here for a sentence or two: it tells the fleet nothing, takes no orders
@@ -125,6 +135,7 @@ class Agent:
         self._changed = asyncio.Event()
         self._reports = reports
         self._parts = parts
+        self._plant = plant
         self._remembered = RememberedOrders(settings.device.state_dir / "orders.json")
         self._orders: asyncio.Queue[topics.Say] = asyncio.Queue(WAITING_ORDERS)
         self._urgent: asyncio.Queue[Interpretation] = asyncio.Queue(WAITING_ORDERS)
@@ -140,7 +151,7 @@ class Agent:
         self._around = Surroundings(
             self.devices,
             Expectations(),
-            bus,
+            Routed(bus, plant),
             Dialogue(settings.acting, time.monotonic, rulings, self.devices.values),
             household,
             Storm(settings.acting.orders_per_minute, time.monotonic),
@@ -191,6 +202,11 @@ class Agent:
                 self._changed.set()
             if asks := self.devices.asks():
                 await self._ask(asks)
+
+    async def observe_plant(self) -> None:
+        """Apply what a plant that speaks Sparkplug says, for ever; return at once where there is none."""
+        if self._plant is not None:
+            await self._plant.observe(self.devices, self._around.expectations.observe, self._changed.set)
 
     async def _ask(self, questions: Iterable[Message]) -> None:
         """Have devices tell their states; an onlooker hears what the daemon has asked."""
@@ -305,6 +321,32 @@ class Agent:
     def understand(self, text: str) -> Interpretation:
         """Return what a typed sentence means, without doing anything."""
         return self.interpreter.interpret(typed("query", text))
+
+    def understood(self, text: str) -> tuple[Command, ...]:
+        """Return the commands that a typed sentence means, without doing anything; none where it means none."""
+        found = self.understand(text)
+        return found.parts if isinstance(found, Command) else ()
+
+    def only_one_named(self, name: str) -> Device | None:
+        """Return the device that is called so, if it is the only one."""
+        found = self.devices.named(name)
+        return found[0] if len(found) == 1 else None
+
+    async def answered(self, text: str) -> Answered:
+        """Do what a typed sentence asks for, and return the answer instead of saying it."""
+        steps: list[Step] = []
+
+        def report(step: Step) -> None:
+            steps.append(step)
+            self._tell(step)
+
+        self._typed += 1
+        transcript = typed(f"t{self._typed}", text)
+        self._tell(transcript)
+        await obey(self.interpreter.interpret(transcript), replace(self._around, voices=(), report=report))
+        answers = [one for one in steps if isinstance(one, Answer)]
+        failed = any(isinstance(one, Rejection) for one in steps) or any(one.is_trouble for one in answers)
+        return Answered(" ".join(one.text for one in answers), is_done=not failed)
 
     async def say(self, text: str) -> None:
         """Tell the person something."""
@@ -448,10 +490,15 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
         link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
     else:
         link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
-    async with link as bus:
-        agent = Agent(settings, bus, parts, reports)
+    called = settings.device.id if reports is not None else f"{settings.device.id}-{uuid.uuid4().hex[:8]}"
+    plant_link = sparkplug(
+        settings.sparkplug, settings.broker, client_id=f"{called}-sparkplug", is_onlooker=reports is None
+    )
+    async with link as bus, plant_link as plant:
+        agent = Agent(settings, bus, parts, reports, plant)
         duties = {
             "observe": agent.observe(),
+            "observe plant": agent.observe_plant(),
             "keep grammar": agent.keep_grammar(),
             "obey orders": agent.obey_orders(),
             "obey urgent orders": agent.obey_urgent(),
@@ -495,6 +542,11 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
             "watchdog": health.feed_watchdog(lambda: listening.heard_at),
             "free speech": agent.keep_free_speech(listening),
             "bell": answer_rings(settings.device.state_dir, agent.rung),
+            "wyoming": serve_wyoming(
+                settings,
+                lambda: agent.interpreter,
+                Services(agent.understood, agent.answered, agent.only_one_named, agent.keep_free_speech),
+            ),
         }
         async with doing(duties):
             health.notify("READY=1")

@@ -37,6 +37,8 @@ SEAMS = {
     "transformers": {"edgeagent.train.teacher"},
     "onnx": {"edgeagent.train.export"},
     "ai_edge_litert": {"edgeagent.train.tflite"},
+    "wyoming": {"edgeagent.bridges.wyoming"},
+    "google": {"edgeagent.act.dialects.sparkplug_b_pb2", "edgeagent.act.dialects.sparkplug_payload"},
     "flatbuffers": {"edgeagent.train.tflite"},
     "home_assistant_intents": {"edgeagent.evaluate.peer"},
     "matplotlib": {"edgeagent.evaluate.figures", "edgeagent.train.report"},

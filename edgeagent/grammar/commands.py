@@ -277,7 +277,12 @@ def expression(text: object, where: str) -> Expression:
         raise SettingsError(f"{where}: expected a sentence template, found nothing", remedy="Write it, or remove it.")
     try:
         return parse_sentence(str(text)).expression
-    except (ParseError, RecursionError, ValueError) as error:
+    except (
+        ParseError,
+        RecursionError,
+        ValueError,
+        AssertionError,
+    ) as error:  # empty brackets are an assertion's matter
         raise SettingsError(
             f"{where}: {text!r:.100} is not a sentence template: {error}",
             remedy="Brackets come in pairs: (a|b), [optional], {list}, <rule>.",
