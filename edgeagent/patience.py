@@ -22,7 +22,7 @@ from edgeagent.understand.interpret import Interpreter
 TAIL_S = 0.3
 """The recognizer hears no word for so long while "for ten minutes" or "and ..." begins: it must not end an order."""
 POLITE = frozenset({"please", "a"})
-"""Words that may follow a whole sentence and are not waited for: "please" changes nothing, and "a bit" comes at once."""
+"""Words that may follow a whole sentence and are not waited for: "please" says nothing, and "a bit" comes at once."""
 
 
 @dataclass(frozen=True, slots=True)

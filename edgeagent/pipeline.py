@@ -21,6 +21,8 @@ done and 3 done wrong (`edgeagent evaluate heard tests/data/natural/*.jsonl -n 8
 FREELY_SURE = 0.7
 """The least confidence of what is heard freely: it has no grammar to bear it out. The right ones measured 0.73 and
 more, and two thirds of what was asked about in talk that was for somebody else, less."""
+ALONE_SURE = 0.55
+"""With a word that the sound hardly bears out, a sentence must be so sure where nothing is recognized freely."""
 WEIGHTY = 4
 """Letters; shorter words are swallowed, and hardly ever decide."""
 
@@ -83,8 +85,11 @@ def _understood(
     otherwise = _freely(ways, interpreter)
     if otherwise is not None and isinstance(found, Rejection):
         return otherwise
-    if weak is None or not isinstance(found, Command) or not ways:
+    if weak is None or not isinstance(found, Command):
         return Heard(transcript, found)
+    if not ways:  # nobody else has heard it
+        is_doubtful = transcript.confidence < ALONE_SURE
+        return Heard(transcript, _refused(transcript, f'"{weak}" was hardly heard') if is_doubtful else found)
     if otherwise is not None and isinstance(otherwise.interpretation, Command):
         if _mean_the_same(found, otherwise.interpretation):
             return Heard(transcript, found)
