@@ -25,6 +25,7 @@ from edgeagent.act.safety import Ruling
 from edgeagent.act.storm import Storm
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.agenda import AGENDA, Agenda
+from edgeagent.answer.patterns import Pattern, Sign, pattern_of
 from edgeagent.answer.voice import Voice
 from edgeagent.audit import AUDIT, Trail
 from edgeagent.bell import BELL, Wish, answer_rings
@@ -91,7 +92,7 @@ class Parts:
     """What the user of an agent chooses: who is told of every step, and who speaks the answers.
 
     While `deaf` is set, nothing is heard: a voice sets it while it speaks. Who rings the `bell` is listened to next.
-    While `muted` is set, the microphone is closed.
+    While `muted` is set, the microphone is closed. `signs` show without words what is going on.
     """
 
     report: Report
@@ -99,6 +100,7 @@ class Parts:
     deaf: threading.Event = field(default_factory=threading.Event)
     bell: Bell = field(default_factory=Bell)
     muted: threading.Event = field(default_factory=threading.Event)
+    signs: tuple[Sign, ...] = ()
     is_dry_run: bool = False
 
 
@@ -296,6 +298,7 @@ class Agent:
         """Have the microphone closed, or opened again, and tell the fleet."""
         (self._parts.muted.set if on else self._parts.muted.clear)()
         log.info("muted" if on else "listening again")
+        self._sign("muted" if on else "idle")
         if self._reports is not None:
             self._send(self._reports.state(online=True, muted=on))
 
@@ -388,8 +391,8 @@ class Agent:
 
         def report(step: Step) -> None:
             self._parts.report(step)
-            if isinstance(step, Woken) and self.control is not None:
-                loop.call_soon_threadsafe(self.control.tell, step)
+            if isinstance(step, Woken):
+                loop.call_soon_threadsafe(self._show, step)
 
         def produce(stop: threading.Event) -> Iterator[Heard]:
             return listening.hear(source(stop), report)
@@ -465,8 +468,18 @@ class Agent:
         message = None if self._reports is None else self._reports.event(step)
         if message is not None:
             self._send(message)
+        self._show(step)
+
+    def _show(self, step: Step) -> None:
+        """Show what belongs to a step, and tell it to Home Assistant."""
+        if (pattern := pattern_of(step)) is not None:
+            self._sign(pattern)
         if self.control is not None:
             self.control.tell(step)
+
+    def _sign(self, pattern: Pattern) -> None:
+        for sign in self._parts.signs:
+            sign.show(pattern)
 
     def _send(self, message: Message) -> None:
         if not self._events.full():

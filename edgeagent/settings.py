@@ -180,12 +180,18 @@ class UnderstandingSettings(Settings):
 class AnswerSettings(Settings):
     """How answers are given."""
 
-    speech: Literal["auto", "off"] = "auto"
-    """auto: spoken by espeak-ng where it is installed."""
+    speech: Literal["auto", "espeak", "piper", "off"] = "auto"
+    """auto: spoken by Piper where a voice of it is named, else by espeak-ng where it is installed."""
     voice: str = "en-gb"
     """The voice's name for espeak-ng."""
+    piper_voice: FilePath | None = None
+    """The .onnx file of a voice for Piper, with its .onnx.json beside it."""
     only_trouble: bool = False
-    """Say only what went wrong."""
+    """Say only what went wrong, and what must be asked."""
+    earcons: Literal["off", "beside", "instead"] = "off"
+    """Short tones beside what is said, or instead of it where all went well."""
+    quiet_hours: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    """Hours in which only trouble and questions are heard, as 22:00-07:00."""
 
 
 class ActingSettings(Settings):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgeagent.agent import Parts, run
+from edgeagent.answer.earcons import Tones
 from edgeagent.answer.voice import voices_for
 from edgeagent.cli.sources import source_of
 from edgeagent.messages import Report, Step
@@ -19,7 +20,9 @@ log = logging.getLogger(__name__)
 async def listen_and_obey(settings: AgentSettings, wav: Sequence[Path], *, is_fast: bool, is_json: bool) -> int:
     """Be the device; return the exit code."""
     deaf = threading.Event()
-    parts = Parts(reporter(is_json=is_json), voices_for(settings.answering, deaf), deaf)
+    voices = voices_for(settings.answering, deaf)
+    tones = tuple(voice for voice in voices if isinstance(voice, Tones))
+    parts = Parts(reporter(is_json=is_json), voices, deaf, signs=tones)
     source = source_of(settings.microphone, wav, is_fast=is_fast, muted=parts.muted)
     await run(settings, parts, source)
     return 0

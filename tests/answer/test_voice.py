@@ -9,11 +9,11 @@ from edgeagent.messages import Answer
 from edgeagent.settings import AnswerSettings
 
 
-def program(folder: Path, script: str) -> str:
+def program(folder: Path, script: str) -> tuple[str, ...]:
     path = folder / "speak"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    return str(path)
+    return (str(path), "-v", "en-us", "--stdin")
 
 
 def say(voice: Spoken, *answers: Answer) -> None:
@@ -46,7 +46,7 @@ def test_a_speech_program_that_fails_never_stops_the_agent(
 ) -> None:
     deaf = threading.Event()
     say(Spoken(program(tmp_path, script), AnswerSettings(), deaf), Answer("u1", "Kettle on."))
-    say(Spoken(str(tmp_path / "nowhere"), AnswerSettings(), deaf), Answer("u1", "Kettle on."))
+    say(Spoken((str(tmp_path / "nowhere"),), AnswerSettings(), deaf), Answer("u1", "Kettle on."))
     assert [record.message for record in caplog.records] == ["cannot speak", "cannot speak"]
     assert not deaf.is_set()
 
