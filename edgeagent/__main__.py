@@ -95,11 +95,16 @@ def say(
 
 
 @app.command()
-def devices(settings: SettingsFile = None, *, json: Json = False) -> None:
+def devices(
+    settings: SettingsFile = None,
+    *,
+    say: Annotated[bool, typer.Option("--say", help="With what can be said to each.")] = False,
+    json: Json = False,
+) -> None:
     """Show the devices that were discovered, and what was left out."""
     from edgeagent.cli.devices import show_devices
 
-    _finish(show_devices(settings_of(settings), is_json=json))
+    _finish(show_devices(settings_of(settings), is_json=json, with_examples=say))
 
 
 @app.command()
@@ -143,16 +148,19 @@ def log(  # its options are its parameters
     step: Annotated[str | None, typer.Option(help="understood, question, rejected, published, done or failed.")] = None,
     *,
     check: Annotated[bool, typer.Option("--check", help="See whether the log is as it was written.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="How fast and how reliably each device obeys.")] = False,
     json: Json = False,
 ) -> None:
     """Show what was ordered, by which words, and what came of it."""
     from datetime import UTC, datetime
 
-    from edgeagent.cli.log import Wanted, check_log, show_log, since_of
+    from edgeagent.cli.log import Wanted, check_log, show_log, show_summary, since_of
 
     wanted = settings_of(settings)
     if check:
         raise typer.Exit(check_log(wanted, is_json=json))
+    if summary:
+        raise typer.Exit(show_summary(wanted, is_json=json))
     began = None if since is None else since_of(since, datetime.now(UTC))
     raise typer.Exit(show_log(wanted, Wanted(began, device, step), is_json=json))
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edgeagent.logs import printable
-from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript, Woken
+from edgeagent.messages import Answer, Command, Outcome, Published, Question, Rejection, Step, Transcript, When, Woken
 
 _STYLES: Mapping[str, str] = {
     "woken": "bold cyan",
@@ -46,9 +46,16 @@ def as_row(step: Step) -> dict[str, Any]:
                 "confidence": round(step.confidence, 4),
                 "doubt": step.doubt,
                 "why": list(step.why),
+                **({} if step.when is None else {"when": _when(step.when)}),
             }
         case Question():
-            return {"utterance": step.utterance, "step": "question", "kind": step.kind, "choices": list(step.choices)}
+            return {
+                "utterance": step.utterance,
+                "step": "question",
+                "kind": step.kind,
+                "choices": list(step.choices),
+                "why": list(step.why),
+            }
         case Rejection():
             return {
                 "utterance": step.utterance,
@@ -63,6 +70,7 @@ def as_row(step: Step) -> dict[str, Any]:
                 "step": "published",
                 "topic": step.message.topic,
                 "payload": step.message.payload.decode("utf-8", "replace"),
+                "allowed_by": step.action.allowed_by,
             }
         case Outcome():
             return {
@@ -73,10 +81,16 @@ def as_row(step: Step) -> dict[str, Any]:
                 "value": step.action.value,
                 "took_ms": round(1000 * step.took_s, 1),
                 "reason": step.reason,
+                "allowed_by": step.action.allowed_by,
             }
         case Answer():
             return {"utterance": step.utterance, "step": "answered", "text": step.text}
     assert_never(step)
+
+
+def _when(when: When) -> dict[str, Any]:
+    told = {"delay_s": when.delay_s, "clock": when.clock, "days": when.days or None, "lasts_s": when.lasts_s}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _transcript_row(transcript: Transcript) -> dict[str, Any]:
@@ -146,7 +160,8 @@ class PrintedTimeline:
         text, note = _words(row)
         if row["step"] not in {"heard", "hearing"}:
             note = f"{note}  +{1000 * took_s:.1f} ms".strip()
-        for reason in row.get("why", ()) if self._explains else ():
+        reasons = (*row.get("why", ()), *filter(None, [row.get("allowed_by") if row["step"] == "published" else ""]))
+        for reason in reasons if self._explains else ():
             self._line("because", reason, "")
         self._line(row["step"], text, note)
 
@@ -181,7 +196,8 @@ def _words(row: Mapping[str, Any]) -> tuple[str, str]:
             slots = "  ".join(f"{name}={_short(value)}" for name, value in row["slots"].items())
             by = "exit 0, the grammar" if row["exit"] == _FIRST_EXIT else f"exit {row['exit']}, the model"
             doubt = f"; {row['doubt']}" if row["doubt"] else ""
-            return f"{row['intent']}  {slots}".rstrip(), f"by {by}, {row['confidence']:.0%} sure{doubt}"
+            when = "  ".join(f"{name}={_short(value)}" for name, value in row.get("when", {}).items())
+            return f"{row['intent']}  {slots}  {when}".rstrip(), f"by {by}, {row['confidence']:.0%} sure{doubt}"
         case "question":
             return f"{row['kind']}: {', '.join(row['choices'])}", ""
         case "rejected":

@@ -75,7 +75,7 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
     ),
     (
         Question("u1", "which", "Which one?", ("Bedroom", "Kitchen")),
-        {"utterance": "u1", "step": "question", "kind": "which", "choices": ["Bedroom", "Kitchen"]},
+        {"utterance": "u1", "step": "question", "kind": "which", "choices": ["Bedroom", "Kitchen"], "why": []},
         "question    which: Bedroom, Kitchen   +250.0 ms",
     ),
     (
@@ -90,7 +90,7 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
     ),
     (
         Published(DIM, Message("bed/set", b"\xff 40")),
-        {"utterance": "u1", "step": "published", "topic": "bed/set", "payload": "\ufffd 40"},
+        {"utterance": "u1", "step": "published", "topic": "bed/set", "payload": "\ufffd 40", "allowed_by": ""},
         "published   bed/set  \ufffd 40   +250.0 ms",
     ),
     (
@@ -103,6 +103,7 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
             "value": 40.0,
             "took_ms": 12.3,
             "reason": "",
+            "allowed_by": "",
         },
         "done        Bed [red]light: brightness is 40   acknowledged after 12.3 ms  +250.0 ms",
     ),
@@ -116,6 +117,7 @@ STEPS: list[tuple[Step, dict[str, Any], str]] = [
             "value": 40.0,
             "took_ms": 5000.0,
             "reason": "still says 10",
+            "allowed_by": "",
         },
         "failed      Bed [red]light: still says 10   +250.0 ms",
     ),

@@ -166,6 +166,12 @@ class Devices:
         self._collect()
         return self._put_by
 
+    def unspoken(self) -> tuple[Device, ...]:
+        """Return the devices of which their owner says that they are not for speech."""
+        self._collect()
+        apart = {*self._spoken, *self._put_by}
+        return tuple(known.entity.device for device, known in self._known.items() if device not in apart)
+
     def named(self, name: str, area: str | None = None) -> tuple[Device, ...]:
         """Return the devices that are called so, in that area if one is given."""
         self._collect()

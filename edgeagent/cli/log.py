@@ -3,12 +3,14 @@
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 
 from edgeagent.act.names import key_of
 from edgeagent.audit import AUDIT, check, entries_of
@@ -121,8 +123,43 @@ def _told(entry: Mapping[str, Any]) -> str:
         case "question":
             return f"{entry.get('kind')}: {', '.join(map(str, entry.get('choices') or ()))}"
         case "published":
-            return f"{entry.get('topic')} {entry.get('payload')}"
+            allowed = f"  ({entry['allowed_by']})" if entry.get("allowed_by") else ""
+            return f"{entry.get('topic')} {entry.get('payload')}{allowed}"
         case "done" | "failed":
             reason = f": {entry['reason']}" if entry.get("reason") else ""
             return f"{entry.get('device')}: {entry.get('capability')} {entry.get('value')}{reason}"
     return json.dumps({key: value for key, value in entry.items() if key not in {"before", "hash"}})
+
+
+def show_summary(settings: AgentSettings, *, is_json: bool) -> int:
+    """Print of each device how often it was ordered, how often that failed, and how long it took to say so."""
+    took: dict[str, list[float]] = {}
+    failed: Counter[str] = Counter()
+    for entry in entries_of(settings.device.state_dir / AUDIT):
+        device, ms = str(entry.get("device", "")), entry.get("took_ms")
+        if entry.get("step") == "failed":
+            failed[device] += 1
+        elif entry.get("step") == "done" and isinstance(ms, int | float):
+            took.setdefault(device, []).append(float(ms))
+    rows = [
+        {"device": device, "done": len(times), "failed": failed[device], **_latencies(times)}
+        for device in sorted({*took, *failed})
+        for times in [sorted(took.get(device, []))]
+    ]
+    if is_json:
+        sys.stdout.write(json.dumps(rows) + "\n")
+        return 0
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("device", "done", "failed", "median ms", "95 % within ms"):
+        table.add_column(title, justify="left" if title == "device" else "right")
+    for row in rows:
+        cells = (row["done"], row["failed"], row["p50_ms"], row["p95_ms"])
+        table.add_row(printable(str(row["device"])), *("" if cell is None else f"{cell:g}" for cell in cells))
+    Console(highlight=False, markup=False, emoji=False).print(table)
+    return 0
+
+
+def _latencies(times: Sequence[float]) -> dict[str, float | None]:
+    if not times:
+        return {"p50_ms": None, "p95_ms": None}
+    return {"p50_ms": times[len(times) // 2], "p95_ms": times[min(len(times) - 1, round(0.95 * len(times)))]}
