@@ -15,8 +15,11 @@ _WHY: Mapping[RejectionReason, str] = {
     "offline": "I cannot reach the devices.",
     "nothing-to-confirm": "There is nothing to confirm.",
     "not-by-voice": "That may not be done by voice.",
+    "nothing-meant": "",  # said to somebody else, most likely
 }
-_DETAILED: frozenset[RejectionReason] = frozenset({"no-such-device", "not-able", "out-of-range", "offline"})
+_DETAILED: frozenset[RejectionReason] = frozenset(
+    {"no-such-device", "not-able", "not-allowed", "out-of-range", "offline"}
+)
 """The reasons whose detail is for the person; that of the others is for the log."""
 _PLAYBACK: Mapping[str, str] = {"next": "on to the next", "previous": "back to the previous"}
 _STATES: Mapping[Capability, str] = {

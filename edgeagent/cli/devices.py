@@ -78,17 +78,18 @@ def _print(found: dict[str, Any], console: Console, *, with_examples: bool) -> N
         console.print("No device has announced itself: by Home Assistant's discovery, Zigbee2MQTT, Tasmota or Homie 5.")
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
-        titles = ("area", "name", "kind", "by", "can", "state", "seen") + (("say",) if with_examples else ())
-        for title in titles:
+        for title in ("area", "name", "kind", "by", "can", "state", "seen"):
             table.add_column(title, overflow="fold")
         for row in found["devices"]:
             state = ", ".join(_shown(name, value, row["units"]) for name, value in row["values"].items())
             able = ", ".join(row["can"]).replace("_", " ")
             cells = (row["area"] or "", row["name"], row["kind"], row["dialect"], able)
             told = printable(state) if row["available"] else "offline"
-            said = (printable("; ".join(row["say"])),) if with_examples else ()
-            table.add_row(*map(printable, cells), told, _seen(row["seen_s_ago"]), *said)
+            table.add_row(*map(printable, cells), told, _seen(row["seen_s_ago"]))
         console.print(table)
+    for row in found["devices"] if with_examples else ():
+        where = f" in the {row['area']}" if row["area"] else ""
+        console.print(printable(f"{row['name']}{where}: {'; '.join(row['say'])}"), soft_wrap=True)
     for row in found["left_out"]:
         console.print(printable(f"left out: {row['what']}: {row['why']}"), style="yellow", soft_wrap=True)
     for row in found["conflicts"]:

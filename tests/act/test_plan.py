@@ -3,7 +3,7 @@ from homes import NOON, Talk, announce, asked, command, deliver, everything, kno
 
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.act.plan import Plan, TimerOrder
+from edgeagent.act.plan import ABOUT_BEFORE, Plan, TimerOrder
 from edgeagent.grammar import commands
 from edgeagent.messages import Command, Rejection, Value
 from edgeagent.simulate.house import house, plant
@@ -55,17 +55,18 @@ def test_a_sentence_becomes_orders(said: str, expected: list[tuple[str, str, Val
 @pytest.mark.parametrize("name", ["common", "home", "plant"])
 def test_every_intent_of_the_command_sets_is_planned_for(name: str) -> None:
     templates = commands.built_in([name]).templates
-    answers = {"confirm", "deny", "choose", "undo"}  # the dialogue's
+    answers = {"confirm", "deny", "choose", *ABOUT_BEFORE}  # the dialogue's
     slots: dict[str, Value] = {"kind": "light", "direction": "up", "duration": 60.0, "quantity": "temperature"}
     values = dict.fromkeys(("brightness", "position", "speed", "volume", "temperature", "value"), 20.0)
-    words = {"color": "red", "mode": "heat"}
+    values |= dict.fromkeys(("kelvin", "tilt", "percent"), 20.0)
+    words = {"color": "red", "mode": "heat", "option": "eco", "said": "hello", "arming": "armed_home"}
     for intent in {template.intent for template in templates} - answers:
         outcome = planned(command(intent, **slots, **values, **words), everything())
         assert not isinstance(outcome, Rejection) or outcome.detail != "nothing here can do that", intent
 
 
-def test_an_intent_that_nobody_knows_is_refused() -> None:
-    assert refused(planned(command("launch_rocket"), everything()))[0] == "not-able"
+def test_an_intent_of_the_owners_own_is_passed_on_and_one_without_its_value_refused() -> None:
+    assert told(planned(command("launch_rocket"), everything())) == "I have passed that on."
     assert refused(planned(command("set_brightness", kind="light"), everything()))[0] == "not-able"
     assert refused(planned(command("adjust_volume", kind="media"), everything()))[0] == "not-able"
 
