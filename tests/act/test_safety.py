@@ -1,10 +1,15 @@
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 from homes import announce
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.act.safety import decide, is_stop, risk_of, worst
-from edgeagent.messages import Action, Capability, Device, Risk, Value
+from edgeagent.act.safety import Decision, Ruling, decide, is_stop, risk_of, worst
+from edgeagent.messages import Action, Capability, Device, Kind, Risk, Value
 from edgeagent.settings import ActingSettings
 
 SETTINGS = ActingSettings()
@@ -79,3 +84,83 @@ def test_the_worst_of_several_counts_and_of_none_nothing() -> None:
     strict = ActingSettings(risks={"power": "never"})
     assert worst(decide(one, strict) for one in actions).risk == "never"
     assert worst([]).risk == "free"
+
+
+@pytest.mark.parametrize(
+    ("component", "fields", "capability", "value", "expected"),
+    [
+        ("alarm_control_panel", {}, "arming", "disarmed", "guarded"),
+        ("alarm_control_panel", {}, "arming", "armed_away", "free"),
+        ("cover", {"name": "Shed", "dev_cla": "door"}, "position", 1.0, "guarded"),
+        ("cover", {"name": "Sliding gates"}, "opening", "open", "guarded"),
+        ("cover", {"name": "Blind", "set_pos_t": "x"}, "position", 100.0, "free"),
+        ("valve", {}, "opening", "stopped", "free"),
+        ("climate", {"mode_cmd_t": "x"}, "power", "off", "free"),
+        ("climate", {"temp_cmd_t": "x"}, "target_temperature", 30.0, "free"),
+        ("vacuum", {}, "cleaning", "stopped", "free"),
+        ("button", {"name": "Gas valve"}, "activate", "now", "guarded"),
+    ],
+)
+def test_more_of_the_built_in_risks(
+    component: str, fields: dict[str, str], capability: Capability, value: Value, expected: Risk
+) -> None:
+    what = Device("x", fields.get("name", "Thing"), _KINDS[component], frozenset({capability}), "Hall")
+    what = replace(what, device_class=fields.get("dev_cla"))
+    assert risk(what, capability, value) == expected
+
+
+_KINDS: dict[str, Kind] = {
+    "alarm_control_panel": "alarm_panel",
+    "cover": "cover",
+    "valve": "valve",
+    "climate": "climate",
+    "vacuum": "vacuum",
+    "button": "scene",
+}
+
+
+@given(
+    st.sampled_from([("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped")]),
+    st.sampled_from(get_args(Kind)),
+    st.sampled_from([None, *get_args(Risk)]),
+    st.sampled_from(["never", "guarded", "free"]),
+    st.sampled_from([None, Ruling("r", "refuse", "no"), Ruling("r", "ask", "")]),
+)
+def test_a_stop_is_free_for_every_kind_whatever_anybody_says(
+    stop: tuple[Capability, Value], kind: Kind, own: Risk | None, risk_: Risk, ruled: Ruling | None
+) -> None:
+    what = Device("x", "Thing", kind, frozenset({stop[0]}), "Hall", risk=own)
+    strict = ActingSettings(risks={stop[0]: risk_}, device_risks={"Thing": risk_})
+    assert decide(Action("a", "u", what, *stop), strict, ruled).risk == "free"
+
+
+@given(
+    st.sampled_from(get_args(Capability)),
+    st.sampled_from(["on", "off", "open", "closed", "unlocked", "locked", "running", "now", "heat", 0.0, 50.0]),
+    st.sampled_from(get_args(Kind)),
+    st.sampled_from([None, *get_args(Risk)]),
+)
+def test_a_rule_only_ever_makes_it_stricter_and_every_decision_says_why(
+    capability: Capability, value: Value, kind: Kind, own: Risk | None
+) -> None:
+    order = Action("a", "u", Device("x", "Thing", kind, frozenset({capability}), risk=own), capability, value)
+    severity = ["free", "guarded", "never"]
+    alone = decide(order, SETTINGS)
+    for ruled in (Ruling("r", "ask", "say"), Ruling("r", "refuse", "say")):
+        decision = decide(order, SETTINGS, ruled)
+        assert severity.index(decision.risk) >= severity.index(alone.risk)
+        assert decision.because
+    assert alone.because
+
+
+def test_of_several_decisions_the_first_of_the_severest_is_told() -> None:
+    first, second = Decision("never", "one"), Decision("never", "two")
+    assert worst([Decision("guarded", "x"), first, second]) is first
+    assert worst([Decision("free", "y"), Decision("guarded", "x")]).because == "x"
+
+
+# DEFECT: a button of such a name is guarded, a relay is not; gate openers are relays more often than covers.
+@pytest.mark.parametrize("name", ["Garage", "Gate opener", "Front door lock", "Main valve"])
+@pytest.mark.xfail(strict=True, reason="a plug that is called a gate opener is switched on without a question")
+def test_a_switch_that_is_called_like_what_lets_in_is_asked_about(name: str) -> None:
+    assert risk(device("switch", name), "power", "on") == "guarded"
