@@ -1,8 +1,27 @@
-"""The one way in which files that matter are written: whole or not at all, and on the disk when it returns."""
+"""Files that matter: written whole or not at all, and on the disk when it returns; read within bounds."""
 
 import os
 import tempfile
 from pathlib import Path
+
+from edgeagent.errors import SettingsError
+
+LARGEST_TEXT_BYTES = 1 << 20
+"""What somebody has written by hand is a few pages."""
+
+
+def read_text(path: Path, remedy: str) -> str:
+    """Return a text of the owner's. Raise SettingsError if it cannot be read, is no UTF-8, or is larger than 1 MiB."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_TEXT_BYTES + 1)
+        text = raw.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"not UTF-8 at byte {error.start}"
+        raise SettingsError(f"{path}: cannot be read: {reason}", remedy=remedy) from error
+    if len(raw) > LARGEST_TEXT_BYTES:
+        raise SettingsError(f"{path}: larger than 1 MiB", remedy="Split it into several files.")
+    return text
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o600) -> None:

@@ -37,11 +37,11 @@ from edgeagent.act.names import key_of, words_of
 from edgeagent.act.rules import Holds, Orders, Rule
 from edgeagent.act.safety import Effect, names_of
 from edgeagent.errors import SettingsError
+from edgeagent.files import read_text
 from edgeagent.grammar.commands import read_yaml
 from edgeagent.messages import Capability, Device, Kind, Risk, Value
 from edgeagent.strict import Strict
 
-LARGEST_FILE_BYTES = 1 << 20
 Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 _DAYS: tuple[Day, ...] = get_args(Day)
 _EXAMPLE = "For example - {is: Kettle, name: Tea kettle, area: Kitchen}; see `edgeagent/act/household.py`."
@@ -163,18 +163,7 @@ NOTHING_SAID = Household()
 
 def load(path: Path) -> Household:
     """Read the file. Raise SettingsError naming the entry and the field that is wrong."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE_BYTES + 1)
-        text = raw.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SettingsError(
-            f"{path}: cannot be read: {reason}", remedy="Name a readable file: [acting] house_file."
-        ) from error
-    if len(raw) > LARGEST_FILE_BYTES:
-        raise SettingsError(f"{path}: larger than 1 MiB", remedy="A house is a few pages of YAML.")
-    return parse(text, str(path))
+    return parse(read_text(path, "Name a readable file: [acting] house_file."), str(path))
 
 
 def parse(text: str, name: str) -> Household:

@@ -5,9 +5,9 @@ from homes import Talk, announce, asked, command, deliver, everything, known, or
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edgeagent.act.plan import Plan, Planned, TimerOrder
+from edgeagent.act.plan import Later, Plan, Planned, Several, TimerOrder
 from edgeagent.act.safety import risk_of
-from edgeagent.messages import Command, Question, Rejection, Slot
+from edgeagent.messages import Action, Command, Question, Rejection, Slot, When
 from edgeagent.settings import ActingSettings
 from edgeagent.simulate.house import house
 
@@ -258,3 +258,247 @@ def test_a_timer_that_was_understood_with_a_doubt_is_asked_about_too() -> None:
 def test_a_question_is_answered_in_spite_of_a_doubt() -> None:
     talk = Talk(everything())
     assert told(talk.obey(replace(command("get_time", "time"), doubt="it may mean another thing"))) == "It is 12:05."
+
+
+def parts(outcome: Planned) -> tuple[Planned, ...]:
+    assert isinstance(outcome, Several), outcome
+    return outcome.parts
+
+
+def test_several_orders_in_one_sentence_are_done_one_after_the_other() -> None:
+    lamp, kettle = parts(Talk(everything()).say("turn on the kitchen light and turn off the kettle"))
+    assert orders(lamp) == [("Kitchen light", "power", "on")]
+    assert orders(kettle) == [("Kettle", "power", "off")]
+    assert isinstance(lamp, Plan)
+    assert isinstance(kettle, Plan)
+    assert lamp.actions[0].id != kettle.actions[0].id
+
+
+def test_what_must_be_asked_stops_those_that_follow_until_it_is_answered() -> None:
+    talk = Talk(everything())
+    question = talk.say("unlock the front door and turn on the kettle and turn on the kitchen light")
+    assert asked(question) == ("yes", "no")
+    door, kettle, light = parts(talk.say("yes"))
+    assert orders(door) == UNLOCKED
+    assert orders(kettle) == [("Kettle", "power", "on")]
+    assert orders(light) == [("Kitchen light", "power", "on")]
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+@pytest.mark.parametrize("answer", ["no", "never mind", "turn off the kettle", "stop", "what time is it"])
+def test_who_does_not_say_yes_drops_the_rest_of_the_sentence(answer: str) -> None:
+    talk = Talk(everything())
+    kettle, question = parts(talk.say("turn on the kettle and unlock the front door and turn on the kitchen light"))
+    assert orders(kettle) == [("Kettle", "power", "on")]
+    assert asked(question) == ("yes", "no")
+    talk.say(answer)
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_two_guarded_orders_of_a_sentence_are_asked_about_one_by_one() -> None:
+    talk = Talk(everything())
+    assert asked(talk.say("unlock the front door and start the conveyor")) == ("yes", "no")
+    door, question = parts(talk.say("yes"))
+    assert orders(door) == UNLOCKED
+    assert isinstance(question, Question)
+    assert question.prompt.startswith("Shall I start the Conveyor")
+    assert orders(talk.say("yes")) == [("Conveyor", "run", "running")]
+
+
+def test_the_second_question_of_a_sentence_expires_as_the_first_does() -> None:
+    talk = Talk(everything())
+    talk.say("unlock the front door and start the conveyor")
+    talk.now_s += 9.5
+    talk.say("yes")
+    talk.now_s += 9.5
+    assert orders(talk.say("yes")) == [("Conveyor", "run", "running")]
+    talk.say("unlock the front door and start the conveyor")
+    talk.say("yes")
+    talk.now_s += 10.5
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_which_one_in_the_middle_of_a_sentence_goes_on_with_the_rest() -> None:
+    talk = Talk(everything())
+    assert asked(talk.say("turn off the heater and turn on the kettle")) == ("Bedroom", "Bathroom")
+    assert refused(talk.say("the kitchen"))[0] == "no-such-device"
+    heater, kettle = parts(talk.say("the bathroom"))
+    assert orders(heater) == [("Heater", "power", "off")]
+    assert orders(kettle) == [("Kettle", "power", "on")]
+
+
+def test_a_refusal_in_the_middle_of_a_sentence_does_not_keep_the_rest() -> None:
+    talk = Talk(everything(), settings=ActingSettings(device_risks={"kettle": "never"}))
+    kettle, light = parts(talk.say("turn on the kettle and turn on the kitchen light"))
+    assert refused(kettle)[0] == "not-by-voice"
+    assert orders(light) == [("Kitchen light", "power", "on")]
+
+
+def test_a_stop_while_a_question_is_open_drops_it_and_stops_what_moves() -> None:
+    place = house()
+    devices = known(place)
+    talk = Talk(devices)
+    talk.say("unlock the front door")
+    assert told(talk.say("stop")) == "All right."
+    talk.say("unlock the front door")
+    deliver(devices, place.change("living_room_blinds", {"state": "closing", "position": 60}))
+    assert orders(talk.say("stop")) == [("Living room blinds", "opening", "stopped")]
+    assert refused(talk.say("yes"))[0] == "nothing-to-confirm"
+
+
+def test_a_stop_with_nothing_moving_and_nothing_open_says_so() -> None:
+    assert refused(Talk(everything()).say("stop")) == ("nothing-meant", "nothing is moving")
+
+
+def test_a_stop_stops_what_was_spoken_of_though_it_does_not_say_that_it_moves() -> None:
+    talk = Talk(everything())
+    talk.say("open the living room blinds")
+    assert orders(talk.say("stop")) == [("Living room blinds", "opening", "stopped")]
+
+
+def test_a_guarded_order_for_later_is_asked_about_at_once() -> None:
+    talk = Talk(everything())
+    question = talk.say("unlock the front door in ten minutes")
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I unlock the Front door in the Hall in 10 minutes? Say yes or no."
+    outcome = talk.say("yes")
+    assert isinstance(outcome, Later)
+    assert [action.value for action in outcome.plan.actions] == ["unlocked"]
+    assert outcome.plan.actions[0].allowed_by.endswith("; confirmed")
+
+
+def test_an_end_that_would_be_guarded_is_asked_about_before_it_begins() -> None:
+    talk = Talk(everything())
+    talk.say("turn off the heater for an hour")
+    question = talk.say("the bedroom")
+    assert isinstance(question, Question)
+    assert question.prompt == "Shall I switch off the Heater in the Bedroom for 1 hour? Say yes or no."
+    outcome = talk.say("yes")
+    assert isinstance(outcome, Later)
+    assert orders(outcome.plan) == [("Heater", "power", "off")]
+    assert [(end.value, end.allowed_by) for end in outcome.ends] == [
+        ("on", "power of Heater is guarded; confirmed"),
+    ]
+
+
+def test_an_order_for_a_while_without_a_way_back_is_refused() -> None:
+    talk = Talk(everything())
+    assert refused(talk.say("activate party time for ten minutes"))[0] in {"not-a-command", "not-able"}
+    devices = known()
+    announce(devices, "scene", "movie", "Movie night")
+    assert refused(Talk(devices).say("activate movie night for ten minutes"))[0] == "not-able"
+
+
+def test_a_stop_for_a_while_or_for_later_is_done_at_once() -> None:
+    for said in ("stop the conveyor for ten minutes", "stop the conveyor in ten minutes"):
+        assert orders(Talk(everything()).say(said)) == [("Conveyor", "run", "stopped")], said
+
+
+def test_a_time_for_several_orders_is_asked_about() -> None:
+    talk = Talk(everything())
+    question = talk.say("turn on the kettle and turn on the kitchen light in ten minutes")
+    assert isinstance(question, Question)
+    assert question.why == ("the time may be meant for all of it, or for the last order only",)
+    assert refused(talk.say("no thanks at all"))[0] == "not-a-command"
+
+
+def test_a_doubt_and_a_guard_are_both_told() -> None:
+    unsure = replace(command("unlock", "free the door", name="front door"), doubt="it may mean another thing")
+    question = Talk(everything()).obey(unsure)
+    assert isinstance(question, Question)
+    assert question.why == ("it may mean another thing", "lock of Front door is guarded")
+
+
+def test_a_plan_that_was_cancelled_with_a_doubt_is_asked_about() -> None:
+    talk = Talk(everything())
+    assert asked(talk.obey(replace(command("cancel_plans", scope="all"), doubt="it may mean another thing")))
+    assert isinstance(talk.say("yes"), TimerOrder)
+
+
+def test_a_compound_with_a_doubt_in_its_second_order_asks_about_that_one() -> None:
+    talk = Talk(everything())
+    doubtful = replace(command("turn_off", name="kitchen light"), doubt="it may mean another thing")
+    kettle, question = parts(talk.obey(replace(command("turn_on", name="kettle"), then=(doubtful,))))
+    assert orders(kettle) == [("Kettle", "power", "on")]
+    assert asked(question) == ("yes", "no")
+    assert orders(talk.say("yes")) == [("Kitchen light", "power", "off")]
+
+
+STEPS = [
+    *COMMANDS,
+    *(
+        replace(one, when=When(delay_s=60.0))
+        for one in COMMANDS
+        if one.intent in {"unlock", "turn_on", "start_machine"}
+    ),
+    *(replace(one, when=When(lasts_s=60.0)) for one in COMMANDS if one.intent in {"unlock", "lock", "turn_on"}),
+    *(replace(command("turn_on", name="kettle"), then=(one,)) for one in COMMANDS[6:]),
+    *(replace(one, then=(command("unlock", name="front door"),)) for one in COMMANDS[6:]),
+    command("same", name="front door"),
+    command("same", area="hall"),
+    command("correct", name="front door"),
+    command("correct", name="conveyor"),
+    command("amend", amend="for", duration=60.0),
+    command("amend", amend="in", duration=60.0),
+    command("undo"),
+    command("stop"),
+    command("unlock", reference="last"),
+    command("turn_on", reference="last"),
+]
+
+
+def _planned_in(outcome: Planned) -> tuple[Action, ...]:
+    match outcome:
+        case Plan():
+            return outcome.actions
+        case Later():
+            return (*outcome.plan.actions, *outcome.ends)
+        case Several():
+            return tuple(action for part in outcome.parts for action in _planned_in(part))
+        case _:
+            return ()
+
+
+def _is_question(outcome: Planned | None) -> bool:
+    last = outcome.parts[-1] if isinstance(outcome, Several) else outcome
+    return isinstance(last, Question) and last.kind == "confirm"
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from([0.0, 1.0, 9.0, 11.0])), max_size=30))
+def test_whatever_is_said_nothing_guarded_is_done_now_or_planned_but_by_a_yes_to_a_question(
+    steps: list[tuple[Command, float]],
+) -> None:
+    talk = Talk(HOME)
+    before: Planned | None = None
+    for number, (one, waits_s) in enumerate(steps):
+        talk.now_s += waits_s
+        rest = tuple(replace(other, utterance=f"u{number}") for other in one.then)
+        outcome = talk.obey(replace(one, utterance=f"u{number}", then=rest))
+        guarded = [action for action in _planned_in(outcome) if risk_of(action, ActingSettings()) != "free"]
+        assert not guarded or (one.intent == "confirm" and _is_question(before) and waits_s <= 10.0), guarded
+        assert all(action.allowed_by for action in guarded)
+        before = outcome
+
+
+# DEFECT: `next` returns the plan of a stop as it is, without `_guarded`.
+@pytest.mark.xfail(strict=True, reason="the trail does not say why a stop was allowed")
+def test_a_stop_says_why_it_is_allowed_while_a_question_is_open_too() -> None:
+    talk = Talk(everything())
+    talk.say("open the living room blinds")
+    talk.say("unlock the front door")
+    outcome = talk.say("stop")
+    assert isinstance(outcome, Plan)
+    assert outcome.actions[0].allowed_by == "a stop is always free"
+
+
+# DEFECT: as above: only the first of the sentence's orders is looked at.
+@pytest.mark.xfail(
+    strict=True, reason='of "stop and lock the front door" only the stop is done while a question is open'
+)
+def test_a_stop_while_a_question_is_open_does_not_swallow_the_rest_of_the_sentence() -> None:
+    talk = Talk(everything())
+    talk.say("open the living room blinds")
+    talk.say("start the conveyor")
+    outcome = talk.say("stop and lock the front door")
+    assert ("Front door", "locked") in {(action.device.name, action.value) for action in _planned_in(outcome)}

@@ -57,11 +57,11 @@ from edgeagent.act.dialects.schema import CheckedTemplate, Name, Number, Payload
 from edgeagent.act.dialects.templates import decode
 from edgeagent.act.dialects.texts import LONGEST_TEXT, Texts, free_text_reader, free_text_writer
 from edgeagent.errors import PayloadError, SettingsError
+from edgeagent.files import read_text
 from edgeagent.grammar.commands import read_yaml
 from edgeagent.messages import Capability, Device, Kind
 
 NAME = "own"
-LARGEST_FILE_BYTES = 1 << 20
 _EXAMPLE = "For example - {name: Fan, kind: switch, power: {order: {topic: fan/set, words: {'on': '1', 'off': '0'}}}}"
 WORDS: Mapping[Capability, frozenset[str]] = {
     "power": frozenset({"on", "off"}),
@@ -267,18 +267,7 @@ def _presences(available: Available | None) -> tuple[Presence, ...]:
 
 
 def _read(path: Path) -> Sequence[Any]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_FILE_BYTES + 1)
-        text = raw.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise SettingsError(
-            f"{path}: cannot be read: {reason}", remedy="Name a readable YAML file of devices."
-        ) from error
-    if len(raw) > LARGEST_FILE_BYTES:
-        raise SettingsError(f"{path}: larger than 1 MiB", remedy="Split it into several files.")
-    document = read_yaml(text, str(path))
+    document = read_yaml(read_text(path, "Name a readable YAML file of devices."), str(path))
     if not isinstance(document, list):
         raise SettingsError(f"{path}: expected a list of devices", remedy=_EXAMPLE)
     return document
