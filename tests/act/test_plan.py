@@ -4,7 +4,7 @@ from homes import NOON, Talk, announce, asked, command, deliver, everything, kno
 from edgeagent.act.amounts import Wish, amount
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.homeassistant import HomeAssistant
-from edgeagent.act.plan import ABOUT_BEFORE, Plan, TimerOrder
+from edgeagent.act.plan import ABOUT_BEFORE, Plan, Several, TimerOrder
 from edgeagent.grammar import commands
 from edgeagent.messages import Capability, Command, Device, Rejection, Value
 from edgeagent.simulate.house import house, plant
@@ -410,7 +410,7 @@ def test_it_by_percent_is_what_it_can() -> None:
     assert refused(planned(half, devices, spoken_of=["gone"]))[0] == "nothing-meant"
     assert refused(planned(half, devices))[0] == "nothing-meant"
     none = command("set_percent", reference="last")
-    assert refused(planned(none, devices, spoken_of=[ids["Spot"]]))[0] == "nothing-meant"
+    assert refused(planned(none, devices, spoken_of=[ids["Spot"]]))[0] == "not-able"
 
 
 def test_it_that_is_offline_is_refused() -> None:
