@@ -28,3 +28,12 @@ class PayloadError(EdgeAgentError):
 
 class ModelError(EdgeAgentError):
     """A model is missing, damaged, or does not fit this program."""
+
+
+class UpdateError(EdgeAgentError):
+    """An update went no further: `code` names where and why, for the fleet and for whoever searches for it."""
+
+    def __init__(self, message: str, *, code: str, remedy: str = "") -> None:
+        """Say what was expected and found; the code is a few words with hyphens."""
+        super().__init__(message, remedy=remedy)
+        self.code = code

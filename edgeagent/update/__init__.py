@@ -1,0 +1,1 @@
+"""Signed updates: what is trusted, fetched, kept, tested, switched to, and taken back."""
