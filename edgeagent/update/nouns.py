@@ -16,7 +16,7 @@ Kind = Literal["model", "commands", "wake", "pronunciations"]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A file that signed metadata names: its length in bytes, its hash (hexadecimal), and what the signer says of it."""
+    """A file that signed metadata names: its length in bytes, its SHA-256 in hexadecimal, what the signer adds."""
 
     name: str
     length: int
@@ -87,5 +87,5 @@ class Fetcher(Protocol):
     """Gets verified files."""
 
     def fetch(self, target: Target, into: Path) -> Path:
-        """Return the file, complete and verified, in the folder `into`, resumed where it was left. Raise UpdateError."""
+        """Return the file, whole and verified, in the folder `into`, resumed where it was left. Raise UpdateError."""
         ...
