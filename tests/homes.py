@@ -13,7 +13,7 @@ from edgeagent.act.plan import Plan, Planned, Several, plan
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
-from edgeagent.messages import Answer, Command, Device, Message, Question, Rejection, Slot, Value
+from edgeagent.messages import Answer, Command, Device, Interpretation, Message, Question, Rejection, Slot, Value
 from edgeagent.settings import ActingSettings
 from edgeagent.simulate.house import House, house, plant
 from edgeagent.understand.interpret import Interpreter
@@ -82,10 +82,19 @@ class Talk:
         self.dialogue = Dialogue(settings, lambda: self.now_s, rulings, devices.values)
         self._count = 0
 
+    @property
+    def interpreter(self) -> Interpreter:
+        return _interpreter(tuple(lists_of(self.devices.names()).items()))
+
     def say(self, text: str) -> Planned:
         self._count += 1
-        heard = _interpreter(tuple(lists_of(self.devices.names()).items())).interpret(typed(f"u{self._count}", text))
-        return self.obey(heard) if isinstance(heard, Command) else heard
+        return self.hear(self.interpreter.interpret(typed(f"u{self._count}", text)))
+
+    def hear(self, heard: Interpretation) -> Planned:
+        if isinstance(heard, Command):
+            return self.obey(heard)
+        self.dialogue.misunderstood(heard)
+        return heard
 
     def obey(self, one: Command) -> Planned:
         outcome = self.dialogue.next(

@@ -1,4 +1,4 @@
-"""A plant's messages to devices, orders and requests for births; sessions that are stale, broken or forged."""
+"""A78: a plant's messages to devices, orders and requests for births; sessions that are stale, broken or forged."""
 
 import json
 from collections.abc import Iterable, Mapping
