@@ -24,12 +24,14 @@ WORTH_IT = 0.7
 LEVEL = 12
 LARGEST_BYTES = 512 << 20
 """Both files are held in memory: 512 MB is more than a board that would use a delta has."""
+SMALLEST_BYTES = 1 << 10
+"""Of what is smaller, a delta saves nothing that counts."""
 _SMALLEST_WINDOW_LOG, _LARGEST_WINDOW_LOG = 17, 30
 
 
 def make(old: bytes, new: bytes) -> bytes | None:
     """Return the smaller of both deltas; None where neither is worth it."""
-    if max(len(old), len(new)) > LARGEST_BYTES:
+    if max(len(old), len(new)) > LARGEST_BYTES or len(old) < SMALLEST_BYTES:
         return None
     found = min((_packed(PREFIX, old, new), _packed(SUBTRACT, old, new)), key=len)
     return found if len(found) < WORTH_IT * len(new) else None
@@ -42,7 +44,7 @@ def apply(old: bytes, delta: bytes, length: int) -> bytes:
     magic, method, told = _HEADER.unpack_from(delta)
     if magic != MAGIC or method not in {PREFIX, SUBTRACT}:
         raise _wrong("it is none, or made by a newer edgeagent")
-    if told != length or length > LARGEST_BYTES:
+    if told != length or length > LARGEST_BYTES or len(old) < SMALLEST_BYTES:
         raise _wrong(f"it makes {told} bytes, {length} are wanted")
     body = _unpacked(method, old, delta[_HEADER.size :], length)
     return body if method == PREFIX else _added(old, body)
