@@ -15,6 +15,7 @@ from edgeagent.cli.ending import finish, leave
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
+from edgeagent.cli.release import release_app
 from edgeagent.cli.workshop import bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.settings import load
@@ -25,6 +26,7 @@ app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.add_typer(model_app, name="model")
+app.add_typer(release_app, name="release")
 app.command()(train)
 app.command()(teach)
 for owners_command in (listen, record, pronounce):

@@ -44,6 +44,8 @@ FAMILY_SOON_DAYS = 14
 MOST_FILES = 64
 LARGEST_FILE_BYTES = 512 << 20
 MANIFEST_FORMAT = 1
+NOT_RELEASED = frozenset({"README.md", "report"})
+"""What a bundle's folder holds for people, and no device needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +309,8 @@ def _files_of(folder: Path) -> Iterator[ReleaseFile]:
     """Yield the files of a bundle. Raise UpdateError if there are too many, or one is a link or too large."""
     if not folder.is_dir():
         raise UpdateError(f"{folder}: is no folder", code="bad-bundle", remedy="Name the folder of a bundle.")
-    paths = sorted(path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    everything = (path for path in folder.rglob("*") if path.relative_to(folder).parts[0] not in NOT_RELEASED)
+    paths = sorted(path for path in everything if path.is_symlink() or not path.is_dir())
     if not 0 < len(paths) <= MOST_FILES:
         raise UpdateError(f"{folder}: {len(paths)} files, expected 1 to {MOST_FILES}", code="bad-bundle")
     for path in paths:
