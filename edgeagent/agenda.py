@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from edgeagent.act.later import LONGEST_S, MOST_PLANNED, Planned, Schedule
+from edgeagent.act.later import LONGEST_S, MOST_ACTIONS, MOST_PLANNED, Planned, Schedule
 from edgeagent.act.timers import MOST_TIMERS, Timer, Timers
 from edgeagent.errors import SettingsError
 from edgeagent.files import write_durably
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 AGENDA = "agenda.json"
 LARGEST_FILE_BYTES = 4 << 20
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Time = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=250_000_000_000)]
+"""Seconds since 1970, before the year 9892: calendars end soon after."""
 
 
 class _Action(Strict):
@@ -44,8 +46,8 @@ class _Action(Strict):
 
 
 class _Planned(Strict):
-    due: Number
-    actions: Annotated[tuple[_Action, ...], Field(min_length=1, max_length=2_000)]
+    due: Time
+    actions: Annotated[tuple[_Action, ...], Field(min_length=1, max_length=MOST_ACTIONS)]
     text: str
     is_end: bool
 
@@ -70,6 +72,7 @@ class Agenda:
     ) -> None:
         """Read the file if there is one. `now` gives seconds since 1970, `clock` seconds that only go forward."""
         self._path = path
+        self._writing = asyncio.Lock()
         self._now = now
         self._clock = clock
         file = _File() if path is None else _read(path)
@@ -84,9 +87,11 @@ class Agenda:
         """Write everything down, durably. Raise SettingsError if the disk refuses."""
         if self._path is None:
             return
-        path, content = self._path, json.dumps(self._file().model_dump()).encode()
+        path = self._path
         try:
-            await asyncio.to_thread(write_durably, path, content)
+            async with self._writing:  # one after the other: the last to write must be the one that knows most
+                content = json.dumps(self._file().model_dump()).encode()
+                await asyncio.to_thread(write_durably, path, content)
         except OSError as error:
             remedy = "Name a folder that can be written to: [device] state_dir."
             raise SettingsError(f"{path}: cannot be kept: {error.strerror or error}", remedy=remedy) from error

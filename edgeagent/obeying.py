@@ -13,8 +13,8 @@ from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Order
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.household import Household
+from edgeagent.act.later import LONGEST_S, due_at, told_of
 from edgeagent.act.later import Planned as Entry
-from edgeagent.act.later import due_at, told_of
 from edgeagent.act.perform import Link, perform
 from edgeagent.act.plan import EMERGENCY_STOP, PLANS, STOP, Later, Plan, Planned, Several, TimerOrder, plan, stakes_of
 from edgeagent.act.storm import Storm, safe_actions
@@ -36,6 +36,9 @@ from edgeagent.messages import (
 )
 from edgeagent.settings import ActingSettings
 
+TRY_AGAIN_S = 60.0
+"""An end that could not be done, since its device was away, is tried again after this."""
+ENDS_WITHIN_S = 24 * 3600.0
 _UNCOUNTED = frozenset({EMERGENCY_STOP, STOP, "stop_machine", "stop_moving", "confirm", "deny", "choose"})
 
 
@@ -67,18 +70,28 @@ async def obey(interpretation: Interpretation, around: Surroundings) -> tuple[Ou
         return await _do(interpretation, around)
     for part in interpretation.parts:
         around.report(part)
-    if interpretation.intent not in _UNCOUNTED and stakes_of(interpretation.intent) != "nothing":
-        match around.storm.order():
-            case "too-many":
-                detail = f"more than {around.settings.orders_per_minute} orders in a minute"
-                return await _do(Rejection(interpretation.utterance, "busy", interpretation.text, detail), around)
-            case "storm":
-                return await _make_safe(interpretation, around)
+    counted = [one for one in interpretation.parts if _is_counted(one)]
+    verdicts = [around.storm.order() for _ in counted]
+    if "storm" in verdicts:
+        around.dialogue.forget()
+        return await _make_safe(interpretation, around)
+    if "too-many" in verdicts:
+        around.dialogue.forget()
+        detail = f"more than {around.settings.orders_per_minute} orders in a minute"
+        busy = await _do(Rejection(interpretation.utterance, "busy", interpretation.text, detail), around)
+        left = tuple(one for one in interpretation.parts if not _is_counted(one))
+        if not left:
+            return busy
+        interpretation = replace(left[0], then=left[1:])
 
     def plan_alone(one: Command) -> Planned:
         return plan(one, around.devices, around.here, _now, around.dialogue.spoken_of)
 
     return await _do(around.dialogue.next(interpretation, plan_alone), around)
+
+
+def _is_counted(command: Command) -> bool:
+    return command.intent not in _UNCOUNTED and stakes_of(command.intent) != "nothing"
 
 
 async def carry_out_due(around: Surroundings) -> None:
@@ -95,11 +108,25 @@ async def carry_out_due(around: Surroundings) -> None:
         told = told_of(entry, _now())
         await say(Answer(f"p{entry.number}", f"Missed: {told}; nothing was done.", is_trouble=True), around)
     for entry in due:
-        await _carry_out(entry, around)
+        is_over = await _carry_out(entry, around)
+        if entry.is_end:
+            await _end(entry, around.agenda, around, is_over=is_over)
 
 
-async def _carry_out(entry: Entry, around: Surroundings) -> None:
-    """Do what was planned, to the devices that are still what they were, as far as the rules allow it now."""
+async def _end(entry: Entry, agenda: Agenda, around: Surroundings, *, is_over: bool) -> None:
+    """Forget an end that was done; have one that could not be done tried again, for a day."""
+    if is_over or time.time() - entry.due_s > ENDS_WITHIN_S:
+        agenda.schedule.remove([entry])
+        await _keep(agenda, around)
+    else:
+        agenda.schedule.postpone(entry, time.time() + TRY_AGAIN_S)
+
+
+async def _carry_out(entry: Entry, around: Surroundings) -> bool:
+    """Do what was planned, to the devices that are still what they were, as far as the rules allow it now.
+
+    Return whether there is nothing left to do. What is tried again is not complained about again.
+    """
     uid = f"p{entry.number}"
     command = Command(uid, "planned", (), entry.text, 0, 1.0)
     around.report(command)
@@ -109,13 +136,16 @@ async def _carry_out(entry: Entry, around: Surroundings) -> None:
         decision = around.dialogue.allows(action)
         if decision.risk == "never":
             refused.append(Outcome(action, "failed", 0.0, f"is left alone: {decision.because}"))
-    left = tuple(one for one in actions if one not in {outcome.action for outcome in refused})
+    left = tuple(one for one in actions if all(one is not outcome.action for outcome in refused))
     for outcome in refused:
         around.report(outcome)
     if refused:
         await say(of_outcomes(uid, refused), around)
-    if left:
-        await _perform_all(Plan(command, left), around)
+    if not left:
+        return True
+    quiet = replace(around, voices=()) if entry.next_s is not None else around
+    outcomes = await _perform_all(Plan(command, left), quiet)
+    return all(outcome.status == "done" for outcome in outcomes)
 
 
 async def _do(planned: Planned, around: Surroundings) -> tuple[Outcome, ...]:
@@ -173,21 +203,29 @@ async def _put_off(later: Later, around: Surroundings) -> tuple[Outcome, ...]:
     begins_s = due_at(when, now)
     is_now = when.delay_s is None and when.clock is None
     ends_s = begins_s + (when.lasts_s or 0.0)
+    if ends_s - now.timestamp() > LONGEST_S:
+        detail = "nothing is planned for later than in a week"
+        await _tell(Rejection(command.utterance, "out-of-range", command.text, detail), around)
+        return ()
+    if around.is_dry_run:
+        return await _perform_all(Plan(command, (*later.plan.actions, *later.ends)), around)
+    if later.instead_of:
+        agenda.schedule.remove(agenda.schedule.of_utterance(later.instead_of))
     entries: list[Entry] = []
     for actions, due_s, is_end in ((() if is_now else later.plan.actions, begins_s, False), (later.ends, ends_s, True)):
         entry = agenda.schedule.add(actions, due_s, command.text, is_end=is_end) if actions else None
         if isinstance(entry, str):
+            agenda.schedule.remove(entries)  # what cannot end does not begin
             await _tell(Rejection(command.utterance, "not-able", command.text, entry), around)
             return ()
         entries += [] if entry is None else [entry]
-    if around.is_dry_run:
-        return ()
     await _keep(agenda, around)
     outcomes: tuple[Outcome, ...] = ()
     if is_now and later.plan.actions:
         around.dialogue.note(later.plan, around.devices.values)
-        outcomes = await _perform_all(later.plan, around)
-        if all(outcome.status == "failed" for outcome in outcomes):
+        sent: list[Action] = []
+        outcomes = await _perform_all(later.plan, around, sent)
+        if not sent:  # one that only answered late has begun, and must end
             agenda.schedule.remove(entries)
             await _keep(agenda, around)
             return outcomes
@@ -202,8 +240,12 @@ async def _make_safe(command: Command, around: Surroundings) -> tuple[Outcome, .
     return await _perform_all(Plan(command, actions), around) if actions else ()
 
 
-async def _perform_all(planned: Plan, around: Surroundings) -> tuple[Outcome, ...]:
+async def _perform_all(planned: Plan, around: Surroundings, sent: list[Action] | None = None) -> tuple[Outcome, ...]:
+    """Carry out a plan; add to `sent` what went out on the bus, whatever came of it."""
+
     def published(action: Action, message: Message) -> None:
+        if sent is not None:
+            sent.append(action)
         around.report(Published(action, message))
 
     if around.is_dry_run:

@@ -42,8 +42,9 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     """Return the pause that ends an utterance of these words."""
     automaton = interpreter.automaton
     state = automaton.walk(words) if words else None
-    if state is None and _is_timed(words, automaton):
-        return Pause(settings.could_go_on_s, "complete", settings.could_go_on_s)
+    if state is None and (timed := _timed(words, automaton)):
+        wait_s = max(_wait_s(parse, settings) for parse in timed)
+        return Pause(wait_s, "complete", wait_s)
     if state is None or not automaton.is_final(state):
         return Pause(settings.unfinished_s, "silence", math.inf)
     if automaton.follow(state) <= POLITE:
@@ -57,12 +58,14 @@ def pause_after(words: Sequence[str], interpreter: Interpreter, settings: Hearin
     return Pause(wait_s, "silence", wait_s)
 
 
-def _is_timed(words: Sequence[str], automaton: Automaton) -> bool:
-    """Tell whether an order with a time is whole: "turn on the fan for ten minutes"."""
-    return any(
-        is_tail(words[place:]) and (state := automaton.walk(words[:place])) is not None and automaton.is_final(state)
-        for place in range(1, len(words) - 1)
-    )
+def _timed(words: Sequence[str], automaton: Automaton) -> tuple[Parse, ...]:
+    """Return what an order with a time means where both are whole: "turn on the fan for ten minutes"."""
+    for place in range(1, len(words) - 1):
+        if is_tail(words[place:]):
+            parses = automaton.parse(words[:place])
+            if parses and all(can_be_later(parse.intent) for parse in parses):
+                return parses
+    return ()
 
 
 def _can_have_a_tail(words: Sequence[str], automaton: Automaton) -> bool:

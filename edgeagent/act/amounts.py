@@ -8,6 +8,7 @@ The rules:
 - another unit is converted where both measure the same; other units, and a value outside of its range, are refused.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from edgeagent.messages import Capability, Command, Device, Value
 LEAST_BRIGHTNESS = 1.0
 """Dimming does not switch off."""
 BRIGHTNESS_WHERE_UNTOLD = 50.0
+_PERCENTAGES: frozenset[Capability] = frozenset({"brightness", "position", "tilt", "speed", "volume"})
+_PERCENT = (0.0, 100.0)
+_ANY = (-math.inf, math.inf)
 
 _UNITS: Mapping[str, frozenset[str]] = {
     "rpm": frozenset({"rpm", "r/min", "1/min"}),
@@ -65,10 +69,12 @@ def amount(
         before = _before(capability, told)
         if before is None:
             return f"{device.name} has not told its {capability.replace('_', ' ')}"
-        low, high = device.ranges.get(capability, (0.0, 100.0))
+        low, high = device.ranges.get(capability, _PERCENT if capability in _PERCENTAGES else _ANY)
         least = max(low, LEAST_BRIGHTNESS) if capability == "brightness" else low
         stepped = before * value if wish.is_factor else before + value
-        return capability, min(high, max(least, round(stepped, 3)))
+        ended = min(high, max(least, round(stepped, 3)))
+        is_out = ended == 0 and capability == "speed" and "power" in device.capabilities
+        return ("power", "off") if is_out else (capability, ended)
     if value == 0 and capability in {"brightness", "speed"} and "power" in device.capabilities:
         return "power", "off"
     if capability == "target_temperature" or (capability == "setpoint" and command.slot("unit") == "degrees"):

@@ -57,16 +57,19 @@ def elsewhere(order: Command, actions: tuple[Action, ...], said: Command) -> Com
     there = tuple(slot for slot in said.slots if slot.name in {"name", "area"})
     kept = tuple(slot for slot in order.slots if slot.name not in _WHERE)
     if any(slot.name == "name" for slot in there):
-        return replace(order, utterance=said.utterance, slots=(*kept, *there), text=said.text, then=(), doubt="")
+        return replace(order, utterance=said.utterance, slots=(*kept, *there), then=(), doubt=said.doubt)
     group = tuple(slot for slot in order.slots if slot.name in {"kind", "class"})
     if not group and actions:
         group = (Slot("kind", actions[0].device.kind, ""),)
-    return replace(order, utterance=said.utterance, slots=(*kept, *group, *there), text=said.text, then=(), doubt="")
+    return replace(order, utterance=said.utterance, slots=(*kept, *group, *there), then=(), doubt=said.doubt)
 
 
 def amended(order: Command, said: Command) -> Command:
     """Return an order with the time that was said after it: "for ten minutes", "in ten minutes"."""
     seconds = said.slot("duration")
     length = float(seconds) if isinstance(seconds, float | int) else 0.0
-    when = When(lasts_s=length) if said.slot("amend") == "for" else When(delay_s=length)
-    return replace(order, utterance=said.utterance, when=when)
+    before = order.when or When()
+    when = (
+        replace(before, lasts_s=length) if said.slot("amend") == "for" else When(delay_s=length, lasts_s=before.lasts_s)
+    )
+    return replace(order, utterance=said.utterance, when=when, doubt=said.doubt)

@@ -161,6 +161,10 @@ class Devices:
         self._collect()
         return tuple(self._spoken.values())
 
+    def everything(self) -> tuple[Device, ...]:
+        """Return every device, also those that are not for speech."""
+        return (*self.all_devices(), *self.unspoken())
+
     def put_by(self) -> Mapping[str, str]:
         """Return the ids of devices to which another dialect speaks better, and that dialect."""
         self._collect()

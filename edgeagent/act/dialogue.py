@@ -98,8 +98,7 @@ class Dialogue:
             case "correct" if pending is not None:
                 return self._corrected_question(command, pending, plan)
             case intent if intent == STOP and pending is not None:
-                stopped = plan(command)
-                return stopped if isinstance(stopped, Plan) else Answer(command.utterance, "All right.")
+                return self._stopped(command, plan)
             case _:
                 return self._one_after_the_other(command.parts, plan)
 
@@ -108,6 +107,10 @@ class Dialogue:
         is_nobodys = isinstance(heard, Rejection) and heard.reason in {"no-words", "not-speech-we-know"}
         if not is_nobodys:
             self._pending = None
+
+    def forget(self) -> None:
+        """Drop what is open."""
+        self._pending = None
 
     def allows(self, action: Action) -> Decision:
         """Return what is to happen with an action that was agreed on before, by what holds now."""
@@ -147,10 +150,13 @@ class Dialogue:
             return self._amended(command, *before)
         anew = elsewhere(*before, command)
         planned = plan(anew)
+        if command.intent == "correct" and before[0].when is not None:
+            return self._guarded(anew, planned, instead_of=before[0].utterance)
         if command.intent == "correct" and isinstance(planned, Plan):
             back = self._last.undone(command)
             undone = back if isinstance(back, tuple) else ()
-            whole = Plan(anew, (*(one for one in undone if not _is_again(one, planned)), *planned.actions))
+            back_first = tuple(replace(one, id=f"{one.id}.back") for one in undone if not _is_again(one, planned))
+            whole = Plan(anew, (*back_first, *planned.actions))
             done = self._guarded(anew, whole)
             if isinstance(done, Plan):  # "it" is what was meant, not what was put back
                 self._context.order(anew, planned.actions)
@@ -161,7 +167,11 @@ class Dialogue:
         """Give an order that was just carried out a time: it ends after it, or it is taken back and done after it."""
         again = amended(order, command)
         uid = command.utterance
-        anew = tuple(replace(one, id=f"{uid}.{number}", utterance=uid) for number, one in enumerate(actions, start=1))
+        anew = tuple(
+            replace(one, id=f"{uid}.later{number}", utterance=uid) for number, one in enumerate(actions, start=1)
+        )
+        if order.when is not None:
+            return self._guarded(again, Plan(again, anew), instead_of=order.utterance)
         if again.when is not None and again.when.lasts_s is not None:
             return self._guarded(again, Plan(again, anew), is_done=True)
         back = self._last.undone(command)
@@ -170,6 +180,12 @@ class Dialogue:
         now = self._guarded(replace(again, when=None), Plan(replace(again, when=None), back))
         later = self._guarded(again, Plan(again, anew))
         return Several((now, later)) if isinstance(now, Plan) else now
+
+    def _stopped(self, command: Command, plan: Planner) -> Planned:
+        """Return what a stop does while a question is open: that is dropped at least."""
+        done = self._one_after_the_other(command.parts, plan)
+        is_only = isinstance(done, Rejection) and done.reason == "nothing-meant"
+        return Answer(command.utterance, "All right.") if is_only else done
 
     def _confirmed(self, command: Command, pending: _Pending | None, plan: Planner) -> Planned:
         if pending is None or pending.question.kind != "confirm" or pending.planned is None:
@@ -199,7 +215,7 @@ class Dialogue:
 
         plan = Plan(meant, confirmed(begins))
         self._context.order(meant, plan.actions or ends)
-        return Later(plan, confirmed(ends)) if isinstance(planned, Later) else plan
+        return replace(planned, plan=plan, ends=confirmed(ends)) if isinstance(planned, Later) else plan
 
     def _chosen(self, command: Command, pending: _Pending | None, plan: Planner) -> Planned:
         answer = next((slot for slot in command.slots if slot.name in {"area", "name"}), None)
@@ -216,10 +232,12 @@ class Dialogue:
         """Ask about, or do, what was meant instead of what is asked about: "no, the back door"."""
         if pending.question.kind == "which":
             return self._chosen(replace(command, intent="choose"), pending, plan)
+        if isinstance(pending.planned, TimerOrder):
+            return Answer(command.utterance, "All right.")
         actions = pending.planned.actions if isinstance(pending.planned, Plan) else ()
         return self._one_after_the_other((elsewhere(pending.command, actions, command),), plan)
 
-    def _guarded(self, command: Command, planned: Planned, *, is_done: bool = False) -> Planned:
+    def _guarded(self, command: Command, planned: Planned, *, is_done: bool = False, instead_of: str = "") -> Planned:
         if isinstance(planned, Question):
             return self._ask(planned, command, None)
         if isinstance(planned, TimerOrder) and command.doubt:
@@ -228,6 +246,7 @@ class Dialogue:
         if not isinstance(planned, Plan):
             return planned  # a question is answered also where it was not quite sure: that does no harm
         timed = self._timed(planned, is_done=is_done)
+        timed = replace(timed, instead_of=instead_of) if isinstance(timed, Later) else timed
         if isinstance(timed, Rejection):
             return timed
         begins, ends = (timed.plan.actions, timed.ends) if isinstance(timed, Later) else (timed.actions, ())
@@ -240,7 +259,7 @@ class Dialogue:
             plan = Plan(planned.command, tuple(replace(one, allowed_by=because[one.id]) for one in begins))
             self._context.order(planned.command, plan.actions or ends)
             marked = tuple(replace(one, allowed_by=because[one.id]) for one in ends)
-            return Later(plan, marked) if isinstance(timed, Later) else plan
+            return replace(timed, plan=plan, ends=marked) if isinstance(timed, Later) else plan
         prompt = f"Shall I {_in_words(begins or ends)}{_timed_words(planned.command)}? Say yes or no."
         why = (*((command.doubt,) if command.doubt else ()), *((decision.because,) if decision.risk != "free" else ()))
         return self._ask(replace(_yes_or_no(planned.command, prompt), why=why), planned.command, timed)
@@ -252,7 +271,8 @@ class Dialogue:
             return planned
         if when.lasts_s is None:
             return Later(planned)
-        ends = [ending_of(action, self._values) for action in planned.actions]
+        before = self._last.before if is_done else self._values
+        ends = [ending_of(action, before) for action in planned.actions]
         unending = next((end for end in ends if isinstance(end, str)), None)
         if unending is not None:
             return Rejection(command.utterance, "not-able", command.text, unending)
@@ -306,6 +326,14 @@ def _timed_words(command: Command) -> str:
 
 
 def _in_words(actions: tuple[Action, ...]) -> str:
+    """Return what is asked about: one phrase for all that are ordered the same."""
+    alike: dict[tuple[str, object], list[Action]] = {}
+    for action in actions:
+        alike.setdefault((action.capability, action.value), []).append(action)
+    return ", and ".join(_phrase(tuple(group)) for group in alike.values())
+
+
+def _phrase(actions: tuple[Action, ...]) -> str:
     first = actions[0]
     names = " and ".join(f"the {called(action.device)}" for action in actions[:MOST_NAMED])
     if len(actions) > MOST_NAMED:

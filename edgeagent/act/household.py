@@ -31,7 +31,7 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from edgeagent.act.names import key_of, words_of
 from edgeagent.act.rules import Holds, Orders, Rule
@@ -54,6 +54,20 @@ def _sayable(name: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_sayable)]
+
+
+QUOTES = "put it into quotes: without them YAML takes on, off, yes and no for truth values"
+
+
+def _no_truth(value: object) -> object:
+    """YAML takes on, off, yes and no for truth values, and pydantic those for numbers."""
+    if isinstance(value, bool):
+        raise ValueError(QUOTES)  # noqa: TRY004 - pydantic turns ValueError into a complaint
+    return value
+
+
+Number = Annotated[float, BeforeValidator(_no_truth)]
+Said = Annotated[str | float, BeforeValidator(_no_truth)]
 Names = Annotated[tuple[Name, ...], Field(max_length=64)]
 
 
@@ -73,7 +87,7 @@ class SaidDevice(_Form):
     aliases: Annotated[tuple[Name, ...], Field(max_length=16)] = ()
     risk: Risk | None = None
     by_voice: Literal["yes", "never"] = "yes"
-    safe: Annotated[dict[Capability, str | float], Field(max_length=8)] = Field(default_factory=dict)
+    safe: Annotated[dict[Capability, Said], Field(max_length=8)] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -89,19 +103,22 @@ class _Orders(_Form):
     kinds: tuple[Kind, ...] = ()
     areas: Names = ()
     capabilities: tuple[Capability, ...] = ()
-    to: Annotated[tuple[str | float, ...], Field(max_length=64)] = ()
+    to: Annotated[tuple[Said, ...], Field(max_length=64)] = ()
 
 
 class _State(_Form):
     device: Annotated[str, Field(min_length=1, max_length=300)]
     is_: Annotated[str | tuple[str, ...] | None, Field(alias="is")] = None
-    above: float | None = None
-    below: float | None = None
+    above: Number | None = None
+    below: Number | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "_State":
-        if self.is_ is None and self.above is None and self.below is None:
-            raise ValueError("expected `is`, `above` or `below`")
+        has_number = self.above is not None or self.below is not None
+        if not (self.is_ or has_number) or (self.is_ is not None and has_number):
+            raise ValueError("expected `is` with a word, or `above`, `below` or both with numbers")
+        if self.above is not None and self.below is not None and self.above >= self.below:
+            raise ValueError("expected `above` to be less than `below`")
         return self
 
 
@@ -114,6 +131,13 @@ class _Rule(_Form):
     spoken_in: Names = ()
     then: Effect = "refuse"
     say: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _can_apply(self) -> "_Rule":
+        begins, _, ends = (self.hours or "").partition("-")
+        if self.hours is not None and begins == ends:
+            raise ValueError("hours: expected an end that is not the beginning; leave it out for all day")
+        return self
 
 
 class _File(_Form):
@@ -153,7 +177,9 @@ class Household:
         """Return what a device is to be put into when orders come in a storm."""
         states: dict[Capability, Value] = {}
         for said in self.devices:
-            if said.safe and not names_of(device).isdisjoint({key_of(said.is_), key_of(said.name or said.is_)}):
+            is_there = said.in_ is None or said.area is not None or key_of(said.in_) == key_of(device.area or "")
+            is_so = said.is_ == device.id or key_of(said.is_) in names_of(device)
+            if is_so and (is_there or said.is_ == device.id):
                 states.update(said.safe)
         return states
 
@@ -180,7 +206,7 @@ def parse(text: str, name: str) -> Household:
                 taken = areas[words_of(other)]
                 remedy = "Call one of them otherwise."
                 raise SettingsError(f"{name}: areas: {other!r} is {taken!r} and {area!r}", remedy=remedy)
-    return Household(file.devices, areas, tuple(_rule(rule) for rule in file.rules))
+    return Household(file.devices, areas, tuple(_rule(rule, areas) for rule in file.rules))
 
 
 def _complaint(error: ValidationError) -> str:
@@ -207,13 +233,16 @@ def _is_meant(said: SaidDevice, device: Device) -> bool:
     return bool(key_of(said.is_)) and key_of(said.is_) in {key_of(name) for name in (device.name, *device.aliases)}
 
 
-def _rule(told: _Rule) -> Rule:
+def _rule(told: _Rule, areas: Mapping[str, str]) -> Rule:
+    def keys(names: tuple[str, ...]) -> frozenset[str]:
+        return frozenset(key_of(areas.get(words_of(name), name)) for name in names)
+
     orders = Orders(
-        frozenset(one if ":" in one else key_of(one) for one in told.orders.devices),
+        frozenset(known for one in told.orders.devices for known in (one, key_of(one))),
         frozenset(told.orders.kinds),
-        frozenset(map(key_of, told.orders.areas)),
+        keys(told.orders.areas),
         frozenset(told.orders.capabilities),
-        frozenset(one if isinstance(one, str) else f"{one:g}" for one in told.orders.to),
+        frozenset(one.lower() if isinstance(one, str) else f"{one:g}" for one in told.orders.to),
     )
     begins, _, ends = (told.hours or "").partition("-")
     return Rule(
@@ -223,11 +252,11 @@ def _rule(told: _Rule) -> Rule:
         tuple(_state(state) for state in told.while_),
         (time.fromisoformat(begins), time.fromisoformat(ends)) if told.hours else None,
         frozenset(_DAYS.index(day) for day in told.days),
-        frozenset(map(key_of, told.spoken_in)),
+        keys(told.spoken_in),
         told.say,
     )
 
 
 def _state(told: _State) -> Holds:
     words = () if told.is_ is None else (told.is_,) if isinstance(told.is_, str) else told.is_
-    return Holds(told.device, frozenset(words), told.above, told.below)
+    return Holds(told.device, frozenset(word.lower() for word in words), told.above, told.below)

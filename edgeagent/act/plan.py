@@ -51,10 +51,14 @@ class TimerOrder:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Actions for later. `ends` are those that end what the plan begins, or what was begun before it."""
+    """Actions for later. `ends` are those that end what the plan begins, or what was begun before it.
+
+    What the utterance `instead_of` has planned is not done any more.
+    """
 
     plan: Plan
     ends: tuple[Action, ...] = ()
+    instead_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +265,7 @@ def _actions(command: Command, devices: Sequence[Device], wish: Wish, home: Home
 def _emergency_stop(command: Command, home: Home) -> Plan | Rejection:
     """Stop every machine that can be stopped, there or not, and every cover that is moving."""
     orders: list[tuple[Device, Capability]] = []
-    for device in home.all_devices():
+    for device in home.everything():
         if "run" in device.capabilities:
             orders.append((device, "run"))
         elif device.kind == "cover" and home.values(device.id).get("opening") in {"opening", "closing"}:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import get_args
 
 from edgeagent.act.names import key_of
-from edgeagent.act.targets import Home, called, in_area, of_class, place_of, which
+from edgeagent.act.targets import Home, called, in_area, of_class, place_of, which, without
 from edgeagent.messages import Answer, Capability, Command, Device, Kind, Question, Rejection, Value
 
 MOST_TOLD = 3
@@ -94,7 +94,7 @@ def _group(command: Command, home: Home, place: str | None, here: str | None) ->
     asked = str(command.slot("state") or "")
     kind = next((known for known in get_args(Kind) if known == command.slot("kind")), None)
     every = of_class(home.of_kind(kind), command.slot("class")) if kind is not None else ()
-    able = [device for device in every if asked in _words_of(device)]
+    able = [device for device in without(command, every, home) if asked in _words_of(device)]
     there = in_area(able, place) if place else in_area(able, here) or able
     if not there:
         return Rejection(command.utterance, "no-such-device", command.text, "there is nothing here that tells that")

@@ -16,7 +16,10 @@ from edgeagent.act.names import key_of
 from edgeagent.act.queries import words_now
 from edgeagent.act.safety import Effect, Ruling, is_stop, names_of
 from edgeagent.act.targets import Home
-from edgeagent.messages import Action, Capability, Device, Kind, Value
+from edgeagent.messages import Action, Capability, Device, Kind
+
+_BETWEEN = frozenset({"opening", "closing", "locking", "unlocking", "jammed", "pending", "arming"})
+"""States on the way to another: nobody knows which of both holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,22 @@ def _is_for(orders: Orders, action: Action) -> bool:
         and (not orders.kinds or device.kind in orders.kinds)
         and (not orders.areas or key_of(device.area or "") in orders.areas)
         and (not orders.capabilities or action.capability in orders.capabilities)
-        and (not orders.values or _word(action.value) in orders.values)
+        and (not orders.values or not orders.values.isdisjoint(_words_of(action)))
     )
+
+
+def _words_of(action: Action) -> frozenset[str]:
+    """Return the words for what an action does: to be set to half is to be opened, or switched on, as well."""
+    value = action.value
+    words = {value if isinstance(value, str) else f"{value:g}"}
+    if isinstance(value, str):
+        is_running = action.capability == "mode" and value != "off"
+        return frozenset(words | ({"on"} if is_running else set()))
+    if action.capability == "position":
+        words.add("open" if value > 0 else "closed")
+    if action.capability in {"brightness", "speed"}:
+        words.add("on" if value > 0 else "off")
+    return frozenset(words)
 
 
 def _applies(rule: Rule, around: Circumstances) -> bool:
@@ -111,7 +128,9 @@ def _is_so(state: Holds, device: Device, home: Home) -> bool:
     if not told or not home.is_available(device.id):
         return True
     if state.words:
-        return bool(state.words & words_now(device, told))
+        now = words_now(device, told)
+        is_told = any(isinstance(value, str) for value in told.values())
+        return not is_told or bool(state.words & now) or not now.isdisjoint(_BETWEEN)
     numbers = [value for can in ("reading", "setpoint", "target_temperature") if (value := told.get(can)) is not None]
     number = next((value for value in numbers if isinstance(value, float | int)), None)
     if number is None:
@@ -120,8 +139,5 @@ def _is_so(state: Holds, device: Device, home: Home) -> bool:
 
 
 def _called(name: str, home: Home) -> Sequence[Device]:
-    return home.named(name) or [device for device in home.all_devices() if device.id == name]
-
-
-def _word(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
+    """Return the devices of that name or id, also those that are not for speech."""
+    return [device for device in home.everything() if device.id == name or key_of(name) in names_of(device)]

@@ -26,6 +26,8 @@ _STOPS: frozenset[tuple[Capability, Value]] = frozenset(
     {("run", "stopped"), ("opening", "stopped"), ("cleaning", "stopped")}
 )
 Effect = Literal["refuse", "ask"]
+_LAST_WORDS = [[word] for word in sorted(_RELEASES)]
+"""A switch whose name ends so is taken for what it names: a gate opener, a main valve; a garage light is a light."""
 _BY_SEVERITY: tuple[Literal["never", "guarded", "free"], ...] = ("never", "guarded", "free")
 
 
@@ -110,8 +112,10 @@ def _is_guarded(action: Action) -> bool:
             return True
         case "opening" | "position":
             return action.value not in {"closed", 0} and (device.kind == "valve" or _is_passage(device))
-        case "power" | "mode":
-            return device.kind == "climate" and action.value != "off"
+        case "power" | "mode" if device.kind == "climate":
+            return action.value != "off"
+        case "power":
+            return device.kind == "switch" and action.value == "on" and key_of(device.name).split()[-1:] in _LAST_WORDS
         case "arming":
             return action.value == "disarmed"
         case "activate":

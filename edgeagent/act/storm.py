@@ -50,14 +50,13 @@ def safe_actions(
 ) -> tuple[Action, ...]:
     """Return what makes the house safe."""
     orders: list[tuple[Device, Capability, Value]] = []
-    for device in home.all_devices():
-        own = safe_states(device)
-        orders += [
-            (device, capability, value) for capability, value in own.items() if capability in device.capabilities
-        ]
+    for device in home.everything():
+        own = {can: value for can, value in safe_states(device).items() if can in device.capabilities}
+        orders += [(device, capability, value) for capability, value in own.items()]
+        is_moving = device.kind == "cover" and home.values(device.id).get("opening") in {"opening", "closing"}
         if "run" in device.capabilities and "run" not in own:
             orders.append((device, "run", "stopped"))
-        elif device.kind == "cover" and home.values(device.id).get("opening") in {"opening", "closing"} and not own:
+        elif is_moving and own.keys().isdisjoint({"opening", "position"}):
             orders.append((device, "opening", "stopped"))
     return tuple(
         Action(f"{utterance}.safe{number}", utterance, *order, allowed_by="a storm of orders: made safe")

@@ -35,7 +35,11 @@ class Home(Protocol):
         ...
 
     def all_devices(self) -> Sequence[Device]:
-        """Return every device."""
+        """Return every device that can be spoken to."""
+        ...
+
+    def everything(self) -> Sequence[Device]:
+        """Return every device, also those that are not for speech: safety knows no exception."""
         ...
 
     def values(self, device: str) -> Mapping[Capability, Value]:
@@ -122,14 +126,19 @@ def _targets(command: Command, home: Home, here: str | None, capability: Capabil
     return _by_kind(command, of_class(able, command.slot("class")), kind, place, here)
 
 
-def _without(command: Command, meant: tuple[Device, ...], home: Home) -> Meant:
-    """Take out what a command excepts by name or by area."""
+def without(command: Command, devices: Iterable[Device], home: Home) -> tuple[Device, ...]:
+    """Return the devices that a command does not except."""
     areas = {key_of(str(slot.value)) for slot in command.slots if slot.name == "except_area"}
     names = [str(slot.value) for slot in command.slots if slot.name == "except_name"]
-    if not areas and not names:
-        return meant
     ids = {device.id for name in names for device in home.named(name)}
-    kept = tuple(one for one in meant if one.id not in ids and key_of(one.area or "") not in areas)
+    return tuple(one for one in devices if one.id not in ids and key_of(one.area or "") not in areas)
+
+
+def _without(command: Command, meant: tuple[Device, ...], home: Home) -> Meant:
+    """Take out what a command excepts by name or by area."""
+    kept = without(command, meant, home)
+    if not any(slot.name.startswith("except_") for slot in command.slots):
+        return meant
     if len(kept) == len(meant):
         detail = "what you except is none of them"
         return Rejection(command.utterance, "no-such-device", command.text, detail)

@@ -52,8 +52,16 @@ class LastDone:
 
     def note(self, actions: tuple[Action, ...], values: Values) -> None:
         """Take note of actions that are about to be done."""
-        self._done = tuple(_done(action, values(action.device.id)) for action in actions)
+        done = tuple(_done(action, values(action.device.id)) for action in actions)
+        is_same = bool(done and self._done) and done[0].action.utterance == self._done[0].action.utterance
+        self._done = (*done, *self._done) if is_same else done  # all of one sentence; the latest is put back first
         self._at_s = self._clock()
+
+    def before(self, device: str) -> Mapping[Capability, Value]:
+        """Return what a device was before the last order, as far as that order has changed it."""
+        return {
+            done.before[0]: done.before[1] for done in self._done if done.before and done.action.device.id == device
+        }
 
     def undone(self, command: Command) -> tuple[Action, ...] | Rejection:
         """Return the actions that put back what was done last, or why there are none."""

@@ -46,6 +46,10 @@ class Household:
         """Return the lists of names."""
         return lists_of(self.collected)
 
+    def everything(self) -> tuple[Device, ...]:
+        """Return every device."""
+        return tuple(self._devices.values())
+
     def named(self, name: str, area: str | None = None) -> tuple[Device, ...]:
         """Return the devices that are called so, in that area if one is given."""
         key = names.key_of(name)

@@ -205,19 +205,27 @@ class Automaton:
             final |= {len(arcs) + state for state in rest.final}
             arcs += [{said: starts[word] + after for said, after in leaving.items()} for leaving in rest.arcs]
         accepting = self._network.accepting
-        joined: dict[tuple[str, int], int] = {}
+        joined: dict[tuple[int, int], int] = {}
+
+        def both(one: int, other: int) -> int:
+            """Return the state from which either can go on: "in" the kitchen, or "in" ten minutes."""
+            if (one, other) not in joined:
+                joined[one, other] = state = len(arcs)
+                final.update({state} if one in final or other in final else ())
+                arcs.append({})
+                leaving = dict(arcs[other])
+                for word, after in arcs[one].items():
+                    leaving[word] = both(after, leaving[word]) if word in leaving else after
+                arcs[state] = leaving
+            return joined[one, other]
+
         for state in self._final:
             intents = {accepting[node].intent for node in self._sets[state] & accepting.keys()}
             if intents.isdisjoint(orders):
                 continue
             leaving = dict(arcs[state])
             for word, start in starts.items():
-                there = leaving.get(word)
-                if there is not None and (word, there) not in joined:  # "in" the kitchen, or "in" ten minutes
-                    joined[word, there] = len(arcs)
-                    final |= {len(arcs)} if there in final or start in final else set()
-                    arcs.append({**arcs[start], **arcs[there]})
-                leaving[word] = start if there is None else joined[word, there]
+                leaving[word] = both(leaving[word], start) if word in leaving else start
             arcs[state] = leaving
         return minimal(arcs, final)
 

@@ -15,12 +15,15 @@ from dataclasses import replace
 
 from edgeagent.grammar.spoken import Phrase, parse_clock, parse_duration
 from edgeagent.messages import Command, Slot, When
-from edgeagent.understand.wordlists import phrases_in
+from edgeagent.understand.wordlists import phrases_in, words_in
 
 Understand = Callable[[Phrase], Command | None]
 """What an order of these words is, if it is one without a doubt."""
 
 MOST_ORDERS = 4
+MOST_JOINTS = 2 * MOST_ORDERS
+"""More of them are no sentence; each one doubles what there is to look at."""
+MOST_TIMES = 2
 LONGEST_TAIL = 12
 """Words of a time or an exception."""
 _JOINTS = sorted(phrases_in("and then|and also|and after that|and|then|also"), key=len, reverse=True)
@@ -29,18 +32,24 @@ _DAYS: Mapping[Phrase, int] = {("today",): 0, ("tonight",): 0, ("this", "evening
 _HALVES = frozenset({"am", "pm", "m", "morning", "afternoon", "evening", "night", "noon", "midday", "midnight"})
 _TWENTY_FOUR = frozenset({"oh", "zero", "hundred"})
 _LAST_OF_TWELVE = 12
+_EVENING = 4
+"""Before this hour, "tonight" is after midnight."""
 _BLANK = "blank"
-_NOT_LATER = frozenset({"confirm", "deny", "choose", "help", "undo", "same", "correct", "amend", "stop"})
-_ANSWERS = frozenset({"confirm", "deny", "choose", "correct", "amend"})
+_NOT_LATER = words_in("""
+confirm deny choose help undo same correct amend stop get_state get_value get_time get_date list_plans cancel_plans
+start_timer cancel_timer cancel_all_timers pause_timer resume_timer timer_left
+""")
+"""Intents with which no time goes."""
+_ANSWERS = frozenset({"confirm", "deny", "choose", "correct", "amend", "undo"})
 
 
-def extended(words: Sequence[str], understand: Understand) -> Command | None:
-    """Return the orders that a sentence holds, if every part of it is understood."""
+def extended(words: Sequence[str], understand: Understand, times: int = MOST_TIMES) -> Command | None:
+    """Return the orders that a sentence holds, if every part of it is understood; with so many times at the most."""
     said = tuple(words)
-    for found in (_timed(said, understand), _excepted(said, understand), _several(said, understand)):
-        if found is not None:
-            return found
-    return None
+    if len(list(_found(said, _JOINTS))) > MOST_JOINTS:
+        return None
+    found = _timed(said, understand, times) if times else None
+    return found or _excepted(said, understand) or _several(said, understand)
 
 
 def with_text(words: Sequence[str], understand: Understand) -> Command | None:
@@ -68,7 +77,8 @@ def _several(said: Phrase, understand: Understand) -> Command | None:
         before, after = said[:start], said[end:]
         if not before or not after:
             continue
-        first, second = understand(before), understand(after) or _several(after, understand)
+        first = _alone(before, understand)
+        second = None if first is None else _alone(after, understand) or _several(after, understand)
         if first is None or second is None or second.intent in _ANSWERS:
             pair = _sharing(before, after, understand)
             if pair is None:
@@ -81,9 +91,20 @@ def _several(said: Phrase, understand: Understand) -> Command | None:
         if timed is not None and first.when is None:
             doubt = "the time may be meant for all of it, or for the last order only"
         note = f'"{" ".join(said[start:end])}" joins two orders'
-        return replace(
-            first, text=" ".join(said), then=second.parts, doubt=first.doubt or doubt, why=(*first.why, note)
-        )
+        return replace(first, then=second.parts, doubt=first.doubt or doubt, why=(*first.why, note))
+    return None
+
+
+def _alone(words: Phrase, understand: Understand) -> Command | None:
+    """Return one order, with a time of its own if it has one."""
+    found = understand(words)
+    if found is not None:
+        return found
+    for order, tail in _with_time(words):
+        when = _time_of(tail)
+        found = None if when is None else understand(order)
+        if found is not None and when is not None and found.intent not in _NOT_LATER:
+            return replace(found, when=when, why=(*found.why, f'"{" ".join(tail)}" says when'))
     return None
 
 
@@ -92,7 +113,11 @@ def _sharing(before: Phrase, after: Phrase, understand: Understand) -> tuple[Com
     heads = [before[:count] for count in range(len(before) - 1, 0, -1)]
     first = understand(before)
     if first is not None:
-        seconds = (understand((*head, *after)) for head in heads)
+        is_short = len(list(_found(after, _JOINTS))) < MOST_ORDERS
+        seconds = (
+            understand((*head, *after)) or (_several((*head, *after), understand) if is_short else None)
+            for head in heads
+        )
         second = next((one for one in seconds if one is not None and one.intent not in _ANSWERS), None)
         return None if second is None else (first, second)
     tails = [after[count:] for count in range(1, len(after))]
@@ -133,13 +158,13 @@ def _listed(words: Phrase, understand: Understand) -> tuple[Slot, ...]:
     return tuple(slots)
 
 
-def _timed(said: Phrase, understand: Understand) -> Command | None:
+def _timed(said: Phrase, understand: Understand, times: int) -> Command | None:
     """Return the order with the time that stands before it or after it."""
     for order, tail in _with_time(said):
         when = _time_of(tail)
         if when is None:
             continue
-        found = understand(order) or extended(order, understand)
+        found = understand(order) or extended(order, understand, times - 1)
         if found is None or any(part.intent in _NOT_LATER for part in found.parts):
             continue
         whole = tuple(_at(part, when) for part in found.parts)
@@ -210,7 +235,9 @@ def _clock_of(words: Phrase) -> When | None:
     is_told = not _HALVES.isdisjoint(words) or not _TWENTY_FOUR.isdisjoint(words[1:2]) or hour > _LAST_OF_TWELVE
     is_told = is_told or "hundred" in words
     if is_evening and not is_told:
-        return When(clock=f"{(hour + 12) % 24 if hour != _LAST_OF_TWELVE else 0:02}{clock[2:]}", days=days)
+        if hour == _LAST_OF_TWELVE or hour < _EVENING:  # tonight at one is in the night
+            return When(clock=f"{hour % _LAST_OF_TWELVE:02}{clock[2:]}", days=days)
+        return When(clock=f"{hour + 12:02}{clock[2:]}", days=days)
     return When(clock=clock, is_either_half=not is_told and days == 0, days=days)
 
 

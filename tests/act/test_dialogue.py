@@ -481,8 +481,6 @@ def test_whatever_is_said_nothing_guarded_is_done_now_or_planned_but_by_a_yes_to
         before = outcome
 
 
-# DEFECT: `next` returns the plan of a stop as it is, without `_guarded`.
-@pytest.mark.xfail(strict=True, reason="the trail does not say why a stop was allowed")
 def test_a_stop_says_why_it_is_allowed_while_a_question_is_open_too() -> None:
     talk = Talk(everything())
     talk.say("open the living room blinds")
@@ -492,10 +490,6 @@ def test_a_stop_says_why_it_is_allowed_while_a_question_is_open_too() -> None:
     assert outcome.actions[0].allowed_by == "a stop is always free"
 
 
-# DEFECT: as above: only the first of the sentence's orders is looked at.
-@pytest.mark.xfail(
-    strict=True, reason='of "stop and lock the front door" only the stop is done while a question is open'
-)
 def test_a_stop_while_a_question_is_open_does_not_swallow_the_rest_of_the_sentence() -> None:
     talk = Talk(everything())
     talk.say("open the living room blinds")

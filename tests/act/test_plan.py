@@ -420,8 +420,6 @@ def test_it_that_is_offline_is_refused() -> None:
     assert refused(planned(command("turn_off", reference="last"), devices, spoken_of=[desk.id]))[0] == "offline"
 
 
-# DEFECT: the scale is looked for in the text of the whole sentence, which `extended` gives to its first order.
-@pytest.mark.xfail(strict=True, reason="the tank is set to 32 degrees instead of 90")
 def test_the_scale_of_one_order_is_not_that_of_the_other() -> None:
     devices = Devices([HomeAssistant()])
     announce(devices, "climate", "a", "Tank", "Cellar", temp_cmd_t="a", temp_stat_t="b", min_temp=30, max_temp=95)
@@ -431,8 +429,6 @@ def test_the_scale_of_one_order_is_not_that_of_the_other() -> None:
     assert [orders(part)[0][2] for part in outcome.parts] == [90.0, 21.0]
 
 
-# DEFECT: without limits of its own, every capability steps between 0 and 100.
-@pytest.mark.xfail(strict=True, reason="warmer light from 3000 kelvin becomes 100 kelvin")
 @pytest.mark.parametrize(("can", "before", "step", "expected"), [("color_temperature", 3000.0, -500.0, 2500.0)])
 def test_a_step_of_what_has_no_limits_is_not_cut_at_a_hundred(
     can: Capability, before: float, step: float, expected: float
@@ -442,15 +438,11 @@ def test_a_step_of_what_has_no_limits_is_not_cut_at_a_hundred(
     assert amount(command("adjust"), device, wish, {can: before}) == (can, expected)
 
 
-# DEFECT: "nothing at all is off" is not asked about steps.
-@pytest.mark.xfail(strict=True, reason="a fan that is slowed down to nothing is ordered a speed of 0")
 def test_a_fan_that_is_slowed_down_to_nothing_is_switched_off() -> None:
     fan = Device("x", "Fan", "fan", frozenset({"power", "speed"}))
     assert amount(command("adjust_speed"), fan, Wish("speed", -25.0, is_step=True), {"speed": 25.0}) == ("power", "off")
 
 
-# DEFECT: the exception is not looked at where something is asked.
-@pytest.mark.xfail(strict=True, reason='"are all the lights off except the spot" is answered for the spot as well')
 def test_an_exception_in_a_question_is_an_exception() -> None:
     devices = lamps()
     asks = command("get_state", kind="light", state="on", scope="all", except_name="spot")

@@ -159,8 +159,6 @@ def test_of_several_decisions_the_first_of_the_severest_is_told() -> None:
     assert worst([Decision("free", "y"), Decision("guarded", "x")]).because == "x"
 
 
-# DEFECT: a button of such a name is guarded, a relay is not; gate openers are relays more often than covers.
 @pytest.mark.parametrize("name", ["Garage", "Gate opener", "Front door lock", "Main valve"])
-@pytest.mark.xfail(strict=True, reason="a plug that is called a gate opener is switched on without a question")
 def test_a_switch_that_is_called_like_what_lets_in_is_asked_about(name: str) -> None:
     assert risk(device("switch", name), "power", "on") == "guarded"
