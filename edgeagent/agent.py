@@ -6,9 +6,10 @@ import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
@@ -61,13 +62,16 @@ from edgeagent.obeying import Surroundings, carry_out_due, obey, say
 from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
+from edgeagent.routed import Routed
 from edgeagent.settings import AgentSettings, BrokerSettings
-from edgeagent.sparkplug_link import Routed, SparkplugLink, sparkplug
 from edgeagent.threads import running
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.taught import load_taught, version_of
 from edgeagent.understand.text import typed
 from edgeagent.understanding import interpreter_of, load_model
+
+if TYPE_CHECKING:
+    from edgeagent.sparkplug_link import SparkplugLink
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +117,7 @@ class Agent:
         bus: Bus,
         parts: Parts,
         reports: Reports | None,
-        plant: SparkplugLink | None = None,
+        plant: "SparkplugLink | None" = None,
     ) -> None:
         """Start with no device.
 
@@ -503,11 +507,7 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
         link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
     else:
         link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
-    called = settings.device.id if reports is not None else f"{settings.device.id}-{uuid.uuid4().hex[:8]}"
-    plant_link = sparkplug(
-        settings.sparkplug, settings.broker, client_id=f"{called}-sparkplug", is_onlooker=reports is None
-    )
-    async with link as bus, plant_link as plant:
+    async with link as bus, _plant(settings, is_onlooker=reports is None) as plant:
         agent = Agent(settings, bus, parts, reports, plant)
         duties = {
             "observe": agent.observe(),
@@ -534,6 +534,17 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
                 await agent.notes.flush()
                 if reports is not None:
                     await bus.publish(reports.state(online=False, reason="stopped"))
+
+
+def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":
+    """Return the link to a plant that speaks Sparkplug; what it needs is loaded only where it is spoken."""
+    if settings.sparkplug.host_id is None:
+        return nullcontext(None)
+    from edgeagent.sparkplug_link import sparkplug
+
+    called = f"{settings.device.id}-{uuid.uuid4().hex[:8]}" if is_onlooker else settings.device.id
+    client_id = f"{called}-sparkplug"
+    return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
 
 
 async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:

@@ -13,12 +13,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.dialect import Announcement
 from edgeagent.act.dialects.sparkplug import Following, Host, Told
-from edgeagent.act.dialects.sparkplug_births import NAMESPACE
 from edgeagent.bus import connect
 from edgeagent.duties import doing
 from edgeagent.errors import BusError
@@ -29,30 +27,6 @@ from edgeagent.settings import BrokerSettings, SparkplugSettings
 log = logging.getLogger(__name__)
 
 TICK_S = 1.0
-
-
-class Orders(Protocol):
-    """What takes orders."""
-
-    async def order(self, message: Message) -> None:
-        """Publish now or raise BusError: an order is never queued for later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """Orders to the house and, where there is one, to the plant, by their topics."""
-
-    house: Orders
-    plant: Orders | None
-
-    async def order(self, message: Message) -> None:
-        """Publish now or raise BusError: an order is never queued for later."""
-        if not message.topic.startswith(f"{NAMESPACE}/"):
-            await self.house.order(message)
-        elif self.plant is not None:
-            await self.plant.order(message)
-        else:
-            raise BusError("the plant cannot be reached: Sparkplug is not spoken", remedy="Set host_id in [sparkplug].")
 
 
 class SparkplugLink:

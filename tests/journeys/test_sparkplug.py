@@ -20,9 +20,10 @@ from edgeagent.duties import doing
 from edgeagent.errors import BusError
 from edgeagent.inbox import Received
 from edgeagent.messages import Action, Capability, Message, Outcome, Value
+from edgeagent.routed import Routed
 from edgeagent.settings import ActingSettings, SparkplugSettings
 from edgeagent.simulate.sparkplug_plant import EdgeNode, Tag, live_plant, plant
-from edgeagent.sparkplug_link import Routed, SparkplugLink, sparkplug
+from edgeagent.sparkplug_link import SparkplugLink, sparkplug
 
 pytestmark = pytest.mark.skipif(
     not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
