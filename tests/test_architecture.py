@@ -46,6 +46,7 @@ SEAMS = {
         "edgeagent.__main__",
         "edgeagent.cli.model",
         "edgeagent.cli.owner",
+        "edgeagent.cli.release",
         "edgeagent.cli.workshop",
         "edgeagent.cli.options",
         "edgeagent.evaluate.learn_sureness",
