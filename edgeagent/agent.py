@@ -1,12 +1,10 @@
-"""Lifetimes: opens everything, runs everything in one TaskGroup, ends everything in reverse."""
+"""The obeying side: devices, names and grammar kept up to date from the bus, and what comes of what was understood."""
 
 import asyncio
 import logging
 import threading
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,7 +17,6 @@ from edgeagent.act.dialects.own_devices import own_devices
 from edgeagent.act.dialogue import Dialogue
 from edgeagent.act.household import NOTHING_SAID, load
 from edgeagent.act.names import Names
-from edgeagent.act.plan import EMERGENCY_STOP
 from edgeagent.act.remembered import RememberedOrders
 from edgeagent.act.rules import Circumstances, ruling
 from edgeagent.act.safety import Ruling
@@ -29,17 +26,13 @@ from edgeagent.agenda import AGENDA, Agenda
 from edgeagent.answer.patterns import Pattern, Sign, pattern_of
 from edgeagent.answer.voice import Voice
 from edgeagent.audit import AUDIT, Trail
-from edgeagent.bell import BELL, Wish, answer_rings
+from edgeagent.bell import BELL, Wish
 from edgeagent.bridges.control import Control
 from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
-from edgeagent.bridges.services import Answered, Services, serve_wyoming
-from edgeagent.broker import embedded_broker
-from edgeagent.bus import connect
-from edgeagent.duties import doing
-from edgeagent.errors import BusError, EdgeAgentError, ModelError, SettingsError
+from edgeagent.bridges.services import Answered
+from edgeagent.errors import BusError, EdgeAgentError, ModelError
 from edgeagent.grammar import commands
 from edgeagent.hear.waking import Bell
-from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.messages import (
@@ -59,11 +52,12 @@ from edgeagent.messages import (
 )
 from edgeagent.notes import Notes
 from edgeagent.obeying import Surroundings, carry_out_due, obey, say
+from edgeagent.orders import Orders, is_urgent
 from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
 from edgeagent.routed import Routed
-from edgeagent.settings import AgentSettings, BrokerSettings
+from edgeagent.settings import AgentSettings
 from edgeagent.threads import running
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.taught import load_taught, version_of
@@ -86,7 +80,6 @@ TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
 LOOK_AT_NAMES_S = 1.0
 LOOK_AT_AGENDA_S = 0.2
-WAITING_ORDERS = 4
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
 
@@ -142,9 +135,7 @@ class Agent:
         self._reports = reports
         self._parts = parts
         self._plant = plant
-        self._remembered = RememberedOrders(settings.device.state_dir / "orders.json")
-        self._orders: asyncio.Queue[topics.Say] = asyncio.Queue(WAITING_ORDERS)
-        self._urgent: asyncio.Queue[Interpretation] = asyncio.Queue(WAITING_ORDERS)
+        self.orders = Orders(RememberedOrders(settings.device.state_dir / "orders.json"), self)
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
         self._typed = 0
         trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
@@ -184,7 +175,7 @@ class Agent:
             case "mute" | "unmute":
                 self.mute(on=wish == "mute")
             case "yes" | "no":
-                self._answer("bell", is_yes=wish == "yes")
+                self.orders.answer("bell", is_yes=wish == "yes")
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""
@@ -195,7 +186,7 @@ class Agent:
             self.bus.subscribe(*self.control.filters)
         async for received in self.bus.received():
             if self._reports is not None and topics.matches(self._reports.address.orders, received.topic):
-                await self._take_order(received, self._reports.address)
+                await self.orders.take(received, self._reports.address)
                 continue
             if self.control is not None:  # a device may tell its presence on a topic that is also ours
                 self.control.take(received)
@@ -260,17 +251,6 @@ class Agent:
             await asyncio.sleep(LOOK_AT_LESSONS_S)
             if version_of(self._taught_folder) != self._taught_version:
                 self._changed.set()
-
-    async def obey_orders(self) -> None:
-        """Do what orders from the bus say, one after the other, for ever."""
-        while True:
-            order = await self._orders.get()
-            await self.obey_text(order.text)
-
-    async def obey_urgent(self) -> None:
-        """Do what cannot wait for what is being done, for ever."""
-        while True:
-            await self.obey(await self._urgent.get())
 
     async def send_events(self) -> None:
         """Hand reports to the bus, for ever."""
@@ -385,10 +365,10 @@ class Agent:
             self._tell(Rejection(heard.transcript.utterance, "busy", heard.transcript.text) if is_for_us else found)
 
         def at_once(heard: Heard) -> bool:
-            if not _is_urgent(heard.interpretation):
+            if not is_urgent(heard.interpretation):
                 return False
             self._tell(heard.transcript)
-            self._hurry(heard.interpretation)
+            self.orders.hurry(heard.interpretation)
             return True
 
         loop = asyncio.get_running_loop()
@@ -405,49 +385,6 @@ class Agent:
             async for heard in all_heard:
                 self._tell(heard.transcript)
                 await self.obey(heard.interpretation)
-
-    async def _take_order(self, received: Received, address: topics.Address) -> None:
-        """Accept an order from the bus: once, and only if it is fresh; it is remembered before it is acknowledged."""
-        order = topics.order(address, received.topic, received.payload, retained=received.retained, now_s=time.time())
-        if isinstance(order, topics.Refusal):
-            log.warning("order refused", extra={"reason": order.reason, "detail": order.detail})
-        elif self._orders.full() and isinstance(order, topics.Say) and not _is_urgent(self._read(order)):
-            log.warning("order refused", extra={"reason": "busy", "order": order.id})
-        else:
-            await self._accept(order)
-        received.acknowledge()
-
-    def _read(self, order: topics.Say) -> Interpretation:
-        return self.interpreter.interpret(typed(f"o{order.id}", order.text))
-
-    def _hurry(self, interpretation: Interpretation) -> None:
-        if not self._urgent.full():  # whoever shouts for the fifth time is heard by the first
-            self._urgent.put_nowait(interpretation)
-
-    async def _accept(self, order: topics.Order) -> None:
-        try:
-            is_new = await asyncio.to_thread(self._remembered.is_new, order.id)
-        except SettingsError as error:  # what cannot be remembered could be done twice, so it is not done at all
-            log.error("order refused", extra={"reason": str(error), "remedy": error.remedy})  # noqa: TRY400
-            return
-        match order:
-            case _ if not is_new:
-                log.info("order came again", extra={"order": order.id})
-            case topics.Say() if _is_urgent(found := self._read(order)):
-                self._hurry(found)
-            case topics.Say():
-                self._orders.put_nowait(order)
-            case topics.Mute():
-                self.mute(on=order.on)
-            case topics.Listen():
-                self._parts.bell.ring("bus")
-            case topics.Confirm():
-                self._answer(order.id, is_yes=order.yes)
-
-    def _answer(self, by: str, *, is_yes: bool) -> None:
-        """Answer the question that is open, as somebody did who pressed a button."""
-        said = "yes" if is_yes else "no"
-        self._hurry(Command(f"o{by}", "confirm" if is_yes else "deny", (), said, 0, 1.0))
 
     def _names_and_kinds(self) -> tuple[Names, frozenset[Kind]]:
         return self.devices.names(), frozenset(device.kind for device in self.devices.all_devices())
@@ -488,115 +425,3 @@ class Agent:
     def _send(self, message: Message) -> None:
         if not self._events.full():
             self._events.put_nowait(message)
-
-
-def _is_urgent(interpretation: Interpretation) -> bool:
-    """Tell whether this is done even while something else is."""
-    return isinstance(interpretation, Command) and interpretation.intent == EMERGENCY_STOP
-
-
-@asynccontextmanager
-async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None = None) -> AsyncIterator[Agent]:
-    """Open the agent's obeying side while the block runs: bus, devices, grammar. It need not be connected yet.
-
-    With `reports` it is the device itself on the bus; without, an onlooker under a name of its own whose session is
-    not kept. Raise EdgeAgentError if the settings can never work.
-    """
-    if reports is None:
-        onlooker = settings.broker.model_copy(update={"session_expiry_s": 0})
-        link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
-    else:
-        link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
-    async with link as bus, _plant(settings, is_onlooker=reports is None) as plant:
-        agent = Agent(settings, bus, parts, reports, plant)
-        duties = {
-            "observe": agent.observe(),
-            "observe plant": agent.observe_plant(),
-            "keep grammar": agent.keep_grammar(),
-            "obey orders": agent.obey_orders(),
-            "obey urgent orders": agent.obey_urgent(),
-            "send events": agent.send_events(),
-            "agenda": agent.carry_out_due(),
-            "watch lessons": agent.watch_lessons(),
-            "notes": agent.notes.keep(),
-        }
-        if agent.control is not None:
-            duties |= {
-                "greet": agent.control.greet(bus),
-                "announce itself": agent.control.announce(),
-                "watch itself": agent.control.watch(),
-                "obey wishes": agent.control.obey(),
-            }
-        async with doing(duties):
-            try:
-                yield agent
-            finally:
-                await agent.notes.flush()
-                if reports is not None:
-                    await bus.publish(reports.state(online=False, reason="stopped"))
-
-
-def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":
-    """Return the link to a plant that speaks Sparkplug; what it needs is loaded only where it is spoken."""
-    if settings.sparkplug.host_id is None:
-        return nullcontext(None)
-    from edgeagent.sparkplug_link import sparkplug
-
-    called = f"{settings.device.id}-{uuid.uuid4().hex[:8]}" if is_onlooker else settings.device.id
-    client_id = f"{called}-sparkplug"
-    return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
-
-
-async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
-    """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet."""
-    try:
-        settings.device.state_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"{settings.device.state_dir}: cannot be made: {error.strerror or error}",
-            remedy="Name a folder that can be written to: [device] state_dir.",
-        ) from error
-    async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
-        listening, _ = await asyncio.gather(
-            asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
-            agent.settle(),
-        )
-        agent.listening = listening
-        duties = {
-            "watchdog": health.feed_watchdog(lambda: listening.heard_at),
-            "free speech": agent.keep_free_speech(listening),
-            "bell": answer_rings(settings.device.state_dir, agent.rung),
-            "wyoming": serve_wyoming(
-                settings,
-                lambda: agent.interpreter,
-                Services(agent.understood, agent.answered, agent.only_one_named, agent.keep_free_speech),
-            ),
-        }
-        async with doing(duties):
-            health.notify("READY=1")
-            log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
-            await agent.hear(listening, listening_source)
-
-
-@asynccontextmanager
-async def reachable_broker(settings: AgentSettings) -> AsyncIterator[AgentSettings]:
-    """Give settings whose broker has a host: our own broker, started for the block, where none is named."""
-    if settings.broker.host is not None:
-        yield settings
-        return
-    own = settings.broker
-    async with embedded_broker(own.embedded_host, own.embedded_port) as port:
-        log.info("own broker", extra={"host": own.embedded_host, "port": port})
-        yield with_broker(settings, "127.0.0.1", port)
-
-
-def with_broker(settings: AgentSettings, host: str, port: int) -> AgentSettings:
-    """Return the settings with another broker."""
-    broker: BrokerSettings = settings.broker.model_copy(update={"host": host, "port": port})
-    return settings.model_copy(update={"broker": broker})
-
-
-def running_broker(settings: AgentSettings) -> AgentSettings:
-    """Return settings that reach the broker that is running, the daemon's own where none is named."""
-    own = settings.broker
-    return settings if own.host is not None else with_broker(settings, "127.0.0.1", own.embedded_port)

@@ -7,8 +7,9 @@ from typing import get_args
 
 from edgeagent.act import names
 from edgeagent.act.vocabulary import Lists, lists_of
-from edgeagent.agent import TAUGHT, Parts, opened, running_broker
+from edgeagent.agent import TAUGHT, Parts
 from edgeagent.grammar import commands
+from edgeagent.lifetimes import opened, running_broker
 from edgeagent.messages import Kind
 from edgeagent.settings import AgentSettings
 from edgeagent.understand.interpret import Interpreter

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeagent.act.help import examples_for
-from edgeagent.agent import Agent, Parts, opened, running_broker
+from edgeagent.agent import Agent, Parts
 from edgeagent.errors import BusError
+from edgeagent.lifetimes import opened, running_broker
 from edgeagent.logs import printable
 from edgeagent.messages import Value
 from edgeagent.settings import AgentSettings

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from edgeagent.agent import running_broker
 from edgeagent.bus import connect
 from edgeagent.doctor import examine
 from edgeagent.errors import BusError
+from edgeagent.lifetimes import running_broker
 from edgeagent.logs import printable
 from edgeagent.settings import AgentSettings
 

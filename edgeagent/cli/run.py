@@ -6,10 +6,11 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeagent.agent import Parts, run
+from edgeagent.agent import Parts
 from edgeagent.answer.earcons import Tones
 from edgeagent.answer.voice import voices_for
 from edgeagent.cli.sources import source_of
+from edgeagent.lifetimes import run
 from edgeagent.messages import Report, Step
 from edgeagent.settings import AgentSettings
 from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Sequence
 
-from edgeagent.agent import Parts, opened, running_broker
+from edgeagent.agent import Parts
 from edgeagent.errors import BusError
+from edgeagent.lifetimes import opened, running_broker
 from edgeagent.messages import Answer, Rejection, Step
 from edgeagent.settings import AgentSettings
 from edgeagent.timeline import JsonTimeline, PrintedTimeline

@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from edgeagent.agent import running_broker
+from edgeagent.lifetimes import running_broker
 from edgeagent.settings import AgentSettings, BrokerSettings
 from edgeagent.simulate import sparkplug_plant
 from edgeagent.simulate.house import house, mixed_house, plant

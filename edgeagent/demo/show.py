@@ -12,9 +12,10 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from edgeagent.agent import Agent, Parts, opened, reachable_broker
+from edgeagent.agent import Agent, Parts
 from edgeagent.demo.scenes import SCENES, Scene
 from edgeagent.hear import files
+from edgeagent.lifetimes import opened, reachable_broker
 from edgeagent.listening import Listening
 from edgeagent.messages import Frame, Step
 from edgeagent.reports import Reports

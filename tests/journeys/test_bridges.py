@@ -14,12 +14,13 @@ from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
 from brokers import settings as broker_settings
 
 from edgeagent import topics
-from edgeagent.agent import Agent, Parts, opened
+from edgeagent.agent import Agent, Parts
 from edgeagent.bridges.control import Control
 from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
 from edgeagent.bus import Bus, connect
 from edgeagent.duties import doing
 from edgeagent.inbox import Received
+from edgeagent.lifetimes import opened
 from edgeagent.messages import Interpretation, Message, Step, Woken
 from edgeagent.reports import Reports
 from edgeagent.settings import (

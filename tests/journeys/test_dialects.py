@@ -11,9 +11,10 @@ import pytest
 from brokers import HAS_MOSQUITTO, eventually, mosquitto
 from brokers import settings as broker_settings
 
-from edgeagent.agent import Agent, Parts, opened
+from edgeagent.agent import Agent, Parts
 from edgeagent.audit import AUDIT, check, entries_of
 from edgeagent.bus import Bus, connect
+from edgeagent.lifetimes import opened
 from edgeagent.messages import Message, Step
 from edgeagent.reports import Reports
 from edgeagent.settings import ActingSettings, AgentSettings, DeviceSettings

@@ -12,8 +12,9 @@ import pytest
 from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
 from brokers import settings as broker_settings
 
-from edgeagent.agent import TAUGHT, Agent, Parts, opened
+from edgeagent.agent import TAUGHT, Agent, Parts
 from edgeagent.bus import Bus, connect
+from edgeagent.lifetimes import opened
 from edgeagent.messages import Answer, Command, Device, Message, Outcome, Question, Rejection, Step
 from edgeagent.reports import Reports
 from edgeagent.settings import ActingSettings, AgentSettings, DeviceSettings

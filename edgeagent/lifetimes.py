@@ -1,0 +1,132 @@
+"""The daemon's lifetimes: opens everything, runs everything in one TaskGroup, ends everything in reverse."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+from edgeagent import health
+from edgeagent.agent import Agent, Parts, Source
+from edgeagent.bell import answer_rings
+from edgeagent.bridges.services import Services, serve_wyoming
+from edgeagent.broker import embedded_broker
+from edgeagent.bus import connect
+from edgeagent.duties import doing
+from edgeagent.errors import SettingsError
+from edgeagent.listening import Listening
+from edgeagent.reports import Reports
+from edgeagent.settings import AgentSettings, BrokerSettings
+
+if TYPE_CHECKING:
+    from edgeagent.sparkplug_link import SparkplugLink
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None = None) -> AsyncIterator[Agent]:
+    """Open the agent's obeying side while the block runs: bus, devices, grammar. It need not be connected yet.
+
+    With `reports` it is the device itself on the bus; without, an onlooker under a name of its own whose session is
+    not kept. Raise EdgeAgentError if the settings can never work.
+    """
+    if reports is None:
+        onlooker = settings.broker.model_copy(update={"session_expiry_s": 0})
+        link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
+    else:
+        link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
+    async with link as bus, _plant(settings, is_onlooker=reports is None) as plant:
+        agent = Agent(settings, bus, parts, reports, plant)
+        duties = {
+            "observe": agent.observe(),
+            "observe plant": agent.observe_plant(),
+            "keep grammar": agent.keep_grammar(),
+            "obey orders": agent.orders.obey(),
+            "obey urgent orders": agent.orders.obey_urgent(),
+            "send events": agent.send_events(),
+            "agenda": agent.carry_out_due(),
+            "watch lessons": agent.watch_lessons(),
+            "notes": agent.notes.keep(),
+        }
+        if agent.control is not None:
+            duties |= {
+                "greet": agent.control.greet(bus),
+                "announce itself": agent.control.announce(),
+                "watch itself": agent.control.watch(),
+                "obey wishes": agent.control.obey(),
+            }
+        async with doing(duties):
+            try:
+                yield agent
+            finally:
+                await agent.notes.flush()
+                if reports is not None:
+                    await bus.publish(reports.state(online=False, reason="stopped"))
+
+
+def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":
+    """Return the link to a plant that speaks Sparkplug; what it needs is loaded only where it is spoken."""
+    if settings.sparkplug.host_id is None:
+        return nullcontext(None)
+    from edgeagent.sparkplug_link import sparkplug
+
+    called = f"{settings.device.id}-{uuid.uuid4().hex[:8]}" if is_onlooker else settings.device.id
+    client_id = f"{called}-sparkplug"
+    return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
+
+
+async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
+    """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet."""
+    try:
+        settings.device.state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.device.state_dir}: cannot be made: {error.strerror or error}",
+            remedy="Name a folder that can be written to: [device] state_dir.",
+        ) from error
+    async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
+        listening, _ = await asyncio.gather(
+            asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
+            agent.settle(),
+        )
+        agent.listening = listening
+        duties = {
+            "watchdog": health.feed_watchdog(lambda: listening.heard_at),
+            "free speech": agent.keep_free_speech(listening),
+            "bell": answer_rings(settings.device.state_dir, agent.rung),
+            "wyoming": serve_wyoming(
+                settings,
+                lambda: agent.interpreter,
+                Services(agent.understood, agent.answered, agent.only_one_named, agent.keep_free_speech),
+            ),
+        }
+        async with doing(duties):
+            health.notify("READY=1")
+            log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
+            await agent.hear(listening, listening_source)
+
+
+@asynccontextmanager
+async def reachable_broker(settings: AgentSettings) -> AsyncIterator[AgentSettings]:
+    """Give settings whose broker has a host: our own broker, started for the block, where none is named."""
+    if settings.broker.host is not None:
+        yield settings
+        return
+    own = settings.broker
+    async with embedded_broker(own.embedded_host, own.embedded_port) as port:
+        log.info("own broker", extra={"host": own.embedded_host, "port": port})
+        yield with_broker(settings, "127.0.0.1", port)
+
+
+def with_broker(settings: AgentSettings, host: str, port: int) -> AgentSettings:
+    """Return the settings with another broker."""
+    broker: BrokerSettings = settings.broker.model_copy(update={"host": host, "port": port})
+    return settings.model_copy(update={"broker": broker})
+
+
+def running_broker(settings: AgentSettings) -> AgentSettings:
+    """Return settings that reach the broker that is running, the daemon's own where none is named."""
+    own = settings.broker
+    return settings if own.host is not None else with_broker(settings, "127.0.0.1", own.embedded_port)
