@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
-TEST_PACKAGES := mosquitto flite pulseaudio libatomic1
+TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 strace
 
 .PHONY: help
 help: ## What can be made
@@ -46,6 +46,10 @@ test-all: test journeys ## The long journeys as well
 .PHONY: journeys
 journeys: setup packages-test ## The long journeys alone
 	$(BIN)/python -m pytest -q -m slow
+
+.PHONY: power-cuts
+power-cuts: setup packages-test ## Cut an update at every system call; the last line is the score
+	@$(BIN)/python -m tests.update.power_cuts
 
 .PHONY: train-setup
 train-setup: setup ## What making models needs: PyTorch (as it is installed, or its release 2.13)

@@ -30,11 +30,10 @@ def sync_folder(folder: Path) -> None:
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each on the disk when this returns. Raise OSError."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(mode=0o755, exist_ok=True)
-    sync_folder(folder.parent)
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o755, exist_ok=True)
+    sync_folder(folder.parent)  # also where it is there: who made it may have been killed before this
 
 
 def read_bounded(path: Path, most: int) -> bytes:

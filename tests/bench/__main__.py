@@ -34,6 +34,8 @@ from edgeagent.simulate.house import house
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.text import typed
 
+from .acting import acting
+
 PROGRAM = (sys.executable, "-m", "edgeagent")
 RUNS = 5
 LISTENED_S = 20.0
@@ -54,7 +56,7 @@ def main() -> None:
         table.add_column(title)
     console = Console(highlight=False, width=150)
     with tempfile.TemporaryDirectory() as name:
-        for measure in (listening, text_to_plan, compiling, spoken):
+        for measure in (listening, text_to_plan, compiling, acting, spoken):
             for row in measure(Path(name)):
                 table.add_row(*row)
     console.print(table)
