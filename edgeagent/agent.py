@@ -263,6 +263,8 @@ class Agent:
 
     async def carry_out_due(self) -> None:
         """Do what is due, for ever; return at once where nothing is kept."""
+        if self._around.agenda is not None:
+            await self.settle()  # what was due while nobody was here is for devices that are not known yet
         while self._around.agenda is not None:
             await carry_out_due(self._around)
             await asyncio.sleep(LOOK_AT_AGENDA_S)

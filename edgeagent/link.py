@@ -130,11 +130,13 @@ class Bus:
 
     def subscribe(self, *filters: str, qos: Literal[0, 1] = 1) -> None:
         """Ask for messages, now and whenever the broker has forgotten. Raise BusError for what is no topic filter."""
-        for pattern in filters:
+        fresh = self._subscriptions.fresh(filters, qos)  # of thousands, asked again with every device, few are
+        for pattern in fresh:
             if not topics.is_filter(pattern):
                 raise BusError(f"{pattern!r} is not a topic filter", remedy="Check the discovery prefix in [broker].")
-        self._subscriptions.want(filters, qos)
-        self._ask()
+        if fresh:
+            self._subscriptions.want(fresh, qos)
+            self._ask()
 
     async def received(self) -> AsyncIterator[Received]:
         """Yield what comes in, for ever. For one reader."""

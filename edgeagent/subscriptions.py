@@ -27,6 +27,10 @@ class Subscriptions:
         """Tell whether everything that is wanted has been granted."""
         return self._wanted.keys() <= self._granted
 
+    def fresh(self, filters: Iterable[str], qos: int) -> list[str]:
+        """Return those filters that are not wanted yet with this quality of service."""
+        return [pattern for pattern in filters if self._wanted.get(pattern) != qos]
+
     def want(self, filters: Iterable[str], qos: int) -> None:
         """Add filters."""
         self._wanted |= dict.fromkeys(filters, qos)

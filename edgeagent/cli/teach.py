@@ -37,7 +37,7 @@ def teach_lessons(settings: AgentSettings, file: Path) -> dict[str, Any]:
     before = load_taught(folder)
     model = load_model(settings.understanding)
     old, new = (_interpreter(settings, model, one) for one in (before, Taught((*before.lessons, *lessons))))
-    forgotten = _forgotten(old, new, model)
+    forgotten = _forgotten(old, new, model, lessons)
     if forgotten:
         told = ", ".join(f'"{one}"' for one in forgotten[:3])
         raise SettingsError(
@@ -73,10 +73,12 @@ def _interpreter(settings: AgentSettings, model: CommandModel | None, taught: Ta
     return interpreter_of(everything, nobody, kinds, model, unsure_below=0.0, taught=taught)
 
 
-def _forgotten(old: Interpreter, new: Interpreter, model: CommandModel | None) -> list[str]:
+def _forgotten(old: Interpreter, new: Interpreter, model: CommandModel | None, lessons: Sequence[Lesson]) -> list[str]:
     """Return sentences that were understood and would be understood in another way."""
     draw = random.Random(1)  # noqa: S311  # a sample
-    asked: list[str] = [" ".join(old.automaton.generate(draw)) for _ in range(SENTENCES_ASKED)]
+    taught = [text for lesson in lessons for text in _sentences(lesson)]
+    asked: list[str] = [text for text in taught if old.automaton.parse(tuple(text.split()))]
+    asked += [" ".join(old.automaton.generate(draw)) for _ in range(SENTENCES_ASKED)]
     if model is not None:
         asked += model.golden_texts
     return [text for text in asked if _meaning(old, text) not in {None, _meaning(new, text)}]

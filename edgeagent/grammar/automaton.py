@@ -9,10 +9,12 @@ from edgeagent.errors import SettingsError
 from edgeagent.grammar import spoken
 from edgeagent.grammar.acyclic import Acyclic, minimal
 from edgeagent.grammar.commands import CommandSet, ListValue, Reader, Template, ValueList, expression, literal
-from edgeagent.grammar.network import NO_LABEL, ROOT, Network
+from edgeagent.grammar.layout import NO_LABEL, ROOT
+from edgeagent.grammar.network import Network
+from edgeagent.grammar.word_lists import INHERITED
 from edgeagent.messages import Slot
 
-MOST_STATES = 120_000
+MOST_STATES = 500_000
 MOST_MEMBERS = 4_000_000
 """Network nodes in all states together: two thousand devices need an eighth of it."""
 MOST_PARSES = 16
@@ -88,19 +90,18 @@ class Automaton:
         self._network = network
         self._orders = {id(template): order for order, template in enumerate(network.accepting.values())}
         self._arcs: list[dict[str, int]] = []
-        self._sets: list[frozenset[int]] = []
+        self._sets: list[tuple[int, ...]] = []  # of numbers alone: the collector of garbage passes over such tuples
         self._ahead: dict[tuple[int, frozenset[str]], Ahead] = {}
         self._determinise()
-        self._final = frozenset(
-            state for state, nodes in enumerate(self._sets) if not nodes.isdisjoint(self._network.accepting)
-        )
+        ends = frozenset(network.accepting)  # a set is compared with a set by the smaller of the two
+        self._final = frozenset(state for state, nodes in enumerate(self._sets) if not ends.isdisjoint(nodes))
 
     @property
     def intents(self) -> frozenset[str]:
         """Return every intent that has a sentence here."""
         accepting = self._network.accepting
         return frozenset(
-            accepting[node].intent for state in self._final for node in self._sets[state] & accepting.keys()
+            accepting[node].intent for state in self._final for node in self._sets[state] if node in accepting
         )
 
     @property
@@ -220,7 +221,7 @@ class Automaton:
             return joined[one, other]
 
         for state in self._final:
-            intents = {accepting[node].intent for node in self._sets[state] & accepting.keys()}
+            intents = {accepting[node].intent for node in self._sets[state] if node in accepting}
             if intents.isdisjoint(orders):
                 continue
             leaving = dict(arcs[state])
@@ -230,18 +231,18 @@ class Automaton:
         return minimal(arcs, final)
 
     def _determinise(self) -> None:
-        """Build the states as sets of network nodes."""
-        numbers: dict[frozenset[int], int] = {frozenset({ROOT}): START}
-        self._sets.append(frozenset({ROOT}))
+        """Build the states as sets of network nodes, each in its order."""
+        numbers: dict[tuple[int, ...], int] = {(ROOT,): START}
+        self._sets.append((ROOT,))
         members = 0
         for nodes in self._sets:  # grows while we walk
-            together: dict[str, set[int]] = {}
+            together: dict[str, list[int]] = {}
             for node in nodes:
-                for word, arcs in self._network.arcs(node).items():
-                    together.setdefault(word, set()).update(after for _, after in arcs)
+                for word, afters in self._network.afters(node):
+                    together.setdefault(word, []).extend(afters)
             leaving = {}
             for word, after in together.items():
-                key = frozenset(after)
+                key = tuple(after if len(after) == 1 else sorted(set(after)))
                 if key not in numbers:
                     numbers[key] = len(self._sets)
                     self._sets.append(key)
@@ -260,16 +261,23 @@ class Automaton:
         waiting = [(node, ignored) for node in self._sets[state]]
         while waiting:
             node, left_out = waiting.pop()
-            for word, arcs in self._network.arcs(node).items():
-                for label, after in arcs if word not in left_out else ():
-                    labels.add(label)
-                    if after not in seen:
-                        seen.add(after)
-                        waiting.append((after, frozenset()))
+            block = self._network.block(node)
+            if block is not None and not left_out:  # wherever within a list one is, its end is ahead
+                labels.add(block.first_label)
+                arcs = [after for _, after in block.tails]
+            else:
+                words = {word for word, _ in self._network.afters(node)} - left_out
+                said = [arc for word in words for arc in self._network.arcs_by(node, word)]
+                labels |= {label for label, _ in said}
+                arcs = [after for _, after in said]
+            for after in arcs:
+                if after not in seen:
+                    seen.add(after)
+                    waiting.append((after, frozenset()))
         ends = [self._network.accepting[node] for node in seen & self._network.accepting.keys()]
         return Ahead(
             frozenset((end.intent, frozenset(end.fixed.items())) for end in ends),
-            frozenset(self._network.labels[label].slot for label in labels - {NO_LABEL}),
+            frozenset(self._network.labels[label].slot for label in labels - {NO_LABEL, INHERITED}),
         )
 
     def _paths(self, words: Sequence[str], states: Sequence[int]) -> list[tuple[Template, tuple[int, ...]]]:
@@ -282,8 +290,8 @@ class Automaton:
             before: dict[int, list[tuple[Template, tuple[int, ...]]]] = {}
             for node in self._sets[states[position]]:
                 found = [
-                    (template, (label, *rest))
-                    for label, after in self._network.arcs(node).get(words[position], ())
+                    (template, (rest[0] if label == INHERITED else label, *rest))
+                    for label, after in self._network.arcs_by(node, words[position])
                     for template, rest in tails.get(after, ())
                 ]
                 if found:

@@ -1,7 +1,8 @@
 """Templates are laid out as words: pieces are joined, spaces divide, and dead ends are gone."""
 
 from edgeagent.grammar.commands import CommandSet, Template, expression
-from edgeagent.grammar.network import ROOT, Network
+from edgeagent.grammar.layout import ROOT
+from edgeagent.grammar.network import Network
 
 
 def network(*templates: str) -> Network:
