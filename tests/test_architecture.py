@@ -1,6 +1,7 @@
 """The house rules that a machine can see: which way imports point, and who may import which library."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ SEAMS = {
     "soxr": {"edgeagent.hear.files"},
     "hassil": {
         "edgeagent.grammar.commands",
-        "edgeagent.grammar.network",
+        "edgeagent.grammar.layout",
         "edgeagent.train.known_values",
         "edgeagent.evaluate.peer",
     },
@@ -72,7 +73,8 @@ SEAMS = {
 }
 
 
-def imports_of(name: str) -> set[str]:
+@cache
+def imports_of(name: str) -> frozenset[str]:
     found = set()
     for node in ast.walk(ast.parse(MODULES[name].read_text())):
         if isinstance(node, ast.Import):
@@ -81,7 +83,7 @@ def imports_of(name: str) -> set[str]:
             assert node.level == 0, f"{name}: relative import"
             module = node.module or ""
             found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-    return {one for one in found if one in MODULES or not one.startswith("edgeagent.")}
+    return frozenset(one for one in found if one in MODULES or not one.startswith("edgeagent."))
 
 
 def part_of(name: str) -> str:
