@@ -75,6 +75,7 @@ Source = Callable[[threading.Event], Iterable[Frame]]
 QUIET_S = 0.3
 """Announcements come in a burst: when none has come for this long, the names are compiled."""
 SETTLE_MOST_S = 3.0
+PLANT_SETTLES_S = 8.0
 """After this long, what has been announced by then must do."""
 TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
@@ -273,12 +274,18 @@ class Agent:
         """Wait until the devices that are there have announced themselves and can be understood."""
         began = quiet_since = time.monotonic()
         version = self.devices.version
-        while (now := time.monotonic()) - began < SETTLE_MOST_S:
+        most_s = SETTLE_MOST_S if self._plant is None else PLANT_SETTLES_S
+        while (now := time.monotonic()) - began < most_s:
             if self.devices.version != version:
                 quiet_since, version = now, self.devices.version
-            if self.bus.is_connected and now - quiet_since > 2 * QUIET_S and self._compiled == version:
+            is_quiet = now - quiet_since > 2 * QUIET_S and self._compiled == version
+            if self.bus.is_connected and is_quiet and self._is_plant_known():
                 return
             await asyncio.sleep(QUIET_S / 8)
+
+    def _is_plant_known(self) -> bool:
+        """Tell whether a plant, where there is to be one, has said what it is; it does so when it next speaks."""
+        return self._plant is None or any(device.dialect == "sparkplug" for device in self.devices.all_devices())
 
     def mute(self, *, on: bool) -> None:
         """Have the microphone closed, or opened again, and tell the fleet."""
