@@ -88,8 +88,9 @@ class Schedule:
         return tuple(one for one in self.planned if one.actions[0].utterance == utterance)
 
     def postpone(self, end: Planned, until_s: float) -> None:
-        """Have an end that could not be done tried again."""
-        self._planned[end.number] = replace(end, next_s=until_s)
+        """Have an end that could not be done tried again, unless it was cancelled meanwhile."""
+        if end.number in self._planned:
+            self._planned[end.number] = replace(end, next_s=until_s)
 
     def remove(self, entries: Sequence[Planned]) -> None:
         """Take out what comes to nothing."""

@@ -341,3 +341,12 @@ def test_a_number_is_not_used_again() -> None:
     first = add(schedule, NOW_S)
     schedule.due(NOW_S + timedelta(seconds=1).total_seconds())
     assert add(schedule).number != first.number
+
+
+def test_an_end_that_was_cancelled_while_it_was_tried_is_not_tried_again() -> None:
+    schedule = Schedule()
+    end = add(schedule, NOW_S, "off", is_end=True)
+    assert schedule.due(NOW_S) == ((end,), ())
+    schedule.remove([end])
+    schedule.postpone(end, NOW_S + 60)
+    assert schedule.planned == ()
