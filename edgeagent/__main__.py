@@ -16,6 +16,7 @@ from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
 from edgeagent.cli.release import release_app
+from edgeagent.cli.update import update_app
 from edgeagent.cli.workshop import bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.settings import load
@@ -27,6 +28,7 @@ app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
+app.add_typer(update_app, name="update")
 app.command()(train)
 app.command()(teach)
 for owners_command in (listen, record, pronounce):

@@ -234,6 +234,17 @@ class SparkplugSettings(Settings):
     """The plant's broker; when absent, the same as that of the other devices."""
 
 
+class UpdateSettings(Settings):
+    """Where signed releases of models and command sets come from."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    """Address of the repository, as https://updates.example/edgeagent/; when absent, nothing is looked for."""
+    families: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ...] = ("command-en",)
+    """Families of releases that this device takes."""
+    bytes_per_second: Annotated[int, Field(ge=1024)] | None = None
+    """The most that is downloaded in a second; when absent, as fast as it comes."""
+
+
 class HomeAssistantSettings(Settings):
     """How this device shows itself in Home Assistant."""
 
@@ -276,6 +287,8 @@ class AgentSettings(Settings):
     """How answers are given."""
     acting: ActingSettings = ActingSettings()
     """What may be done by voice."""
+    update: UpdateSettings = UpdateSettings()
+    """Where signed releases come from."""
     sparkplug: SparkplugSettings = SparkplugSettings()
     """A plant that speaks Sparkplug B."""
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()

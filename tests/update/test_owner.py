@@ -1,0 +1,121 @@
+"""What the owner of one device asks of its updates, with a repository of our own publisher over real HTTP."""
+
+import functools
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from edgeagent.__main__ import app
+from edgeagent.errors import EdgeAgentError, UpdateError
+from edgeagent.release.shop import Offer, Shop
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def publisher(folder: Path, name: str, *versions: str) -> Path:
+    """Publish these versions; return the folder that is served."""
+    shop = Shop(folder / name, lambda _: "x")
+    shop.init(["command-en"], NOW)
+    for version in versions:
+        bundle = folder / f"{name}-{version}"
+        bundle.mkdir()
+        (bundle / "model").write_text(version)
+        shop.add(Offer(bundle, "command-en", version, "model", "0.1.0"), NOW)
+    for holder in shop.holders():
+        shop.sign(holder)
+    shop.publish(folder / f"{name}-out", NOW)
+    return folder / f"{name}-out"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """Give a served repository, and the settings of a device that reads it."""
+    out = publisher(tmp_path, "mine", "1.0.0", "1.1.0")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(out))) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        settings = tmp_path / "s.toml"
+        url = f"http://127.0.0.1:{httpd.server_port}/"
+        settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n[update]\nurl = "{url}"\n')
+        yield out, settings
+        httpd.shutdown()
+        thread.join()
+
+
+def ran(settings: Path, *arguments: str) -> str:
+    found = CliRunner().invoke(app, ["update", *arguments, "--settings", str(settings)], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return found.output
+
+
+def code_of(settings: Path, *arguments: str) -> str:
+    with pytest.raises(EdgeAgentError) as caught:
+        ran(settings, *arguments)
+    assert isinstance(caught.value, UpdateError)
+    return caught.value.code
+
+
+def test_a_device_without_a_root_of_trust_refuses_and_one_with_it_sees_what_there_is(served: tuple[Path, Path]) -> None:
+    out, settings = served
+    assert code_of(settings, "check") == "no-root"
+    told = ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    assert "2 of these keys must sign" in told
+    assert json.loads(ran(settings, "check", "--json")) == {"command-en": ["1.1.0", "1.0.0"]}
+    assert json.loads(ran(settings, "history", "--json")) == []
+
+
+def test_trusting_somebody_else_forgets_what_was_trusted_before(served: tuple[Path, Path], tmp_path: Path) -> None:
+    out, settings = served
+    ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    ran(settings, "check")
+    other = publisher(tmp_path, "other", "2.0.0")
+    ran(settings, "trust", str(other / "metadata" / "1.root.json"), "--yes")
+    assert code_of(settings, "check") in {"unsigned", "bad-metadata"}  # the server is still the first publisher's
+    ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    assert json.loads(ran(settings, "check", "--json")) == {"command-en": ["1.1.0", "1.0.0"]}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"not json", b'{"signatures": [], "signed": {"_type": "targets"}}'])
+def test_what_is_no_root_of_trust_is_refused_and_changes_nothing(
+    served: tuple[Path, Path], tmp_path: Path, content: bytes
+) -> None:
+    out, settings = served
+    ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    bad = tmp_path / "bad.json"
+    bad.write_bytes(content)
+    assert code_of(settings, "trust", str(bad), "--yes") == "bad-root"
+    assert code_of(settings, "trust", str(tmp_path / "nowhere.json"), "--yes") == "bad-root"
+    assert "1.1.0" in ran(settings, "check")
+
+
+def test_a_root_whose_signatures_are_of_others_is_refused(served: tuple[Path, Path], tmp_path: Path) -> None:
+    out, settings = served
+    root = json.loads((out / "metadata" / "1.root.json").read_bytes())
+    root["signed"]["version"] = 7
+    forged = tmp_path / "7.root.json"
+    forged.write_text(json.dumps(root))
+    assert code_of(settings, "trust", str(forged), "--yes") == "bad-root"
+
+
+def test_who_is_asked_and_says_no_trusts_nobody(served: tuple[Path, Path]) -> None:
+    out, settings = served
+    arguments = ["update", "trust", str(out / "metadata" / "1.root.json"), "--settings", str(settings)]
+    assert CliRunner().invoke(app, arguments, input="n\n").exit_code == 1
+    assert code_of(settings, "check") == "no-root"
+
+
+def test_without_a_repository_it_is_said_what_to_set(tmp_path: Path) -> None:
+    settings = tmp_path / "s.toml"
+    settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n')
+    assert code_of(settings, "check") == "no-repository"
