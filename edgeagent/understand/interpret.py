@@ -100,7 +100,8 @@ class Interpreter:
             return Rejection(transcript.utterance, "not-a-command", transcript.text, why[-1], tuple(why))
         for repair in repairs(words):
             parses = self.automaton.parse(repair.words)
-            if parses and not (repair.is_correction and parses[0].intent in _ANSWERS):
+            is_answer = bool(parses) and parses[0].intent in _ANSWERS
+            if parses and not (is_answer and (repair.is_correction or "and" in words)):
                 return parsed(transcript, parses, (*why, *repair.notes, f'the grammar has "{" ".join(repair.words)}"'))
         if (whole := self._extended(transcript, words, why)) is not None:
             return whole

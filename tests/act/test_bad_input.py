@@ -80,7 +80,19 @@ def test_a69_lock_is_never_taken_for_unlock_nor_the_other_way_round() -> None:
     assert asked(talk.say("unlock the front door")) == ("yes", "no")
 
 
-@pytest.mark.parametrize("said", ["yeah no", "yes no", "no yes", "yes but not now", "maybe", "what", "lights off"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "yeah no",
+        "yeah go ahead please and go ahead please",
+        "yes no",
+        "no yes",
+        "yes but not now",
+        "maybe",
+        "what",
+        "lights off",
+    ],
+)
 def test_a70_a_guarded_action_is_not_done_without_a_plain_confirmation(said: str) -> None:
     talk = Talk(everything())
     assert asked(talk.say("unlock the front door")) == ("yes", "no")
