@@ -55,7 +55,7 @@ def test_a_connection_begins_with_who_we_are_and_that_we_are_there() -> None:
     assert (birth.topic, state.topic) == (f"{UP}/birth", f"{UP}/state")
     assert all(message.retain and message.qos == 1 for message in (birth, state))
     assert payload(birth)["version"] == __version__
-    assert payload(birth)["capabilities"] == ["listen", "mute", "say"]
+    assert payload(birth)["capabilities"] == ["confirm", "listen", "mute", "say"]
     assert payload(state)["online"] is True
 
 

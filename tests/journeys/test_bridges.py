@@ -123,7 +123,7 @@ async def world(folder: Path, broker: Mosquitto, *, announce: bool = True) -> As
         async with (
             connect(settings.broker, client_id="stranger") as stranger,
             connect(settings.broker, client_id="bridges") as link,
-            opened(settings, parts, Reports(settings.device)) as agent,
+            opened(alone(settings), parts, Reports(settings.device)) as agent,
         ):
             await stranger.until(connected=True)
             stranger.subscribe("homeassistant/device/#", f"{UP}/#", "hermes/#")
@@ -138,6 +138,12 @@ async def world(folder: Path, broker: Mosquitto, *, announce: bool = True) -> As
                     yield World(house, agent, driven, control, stranger, seen, steps)
     finally:
         neighbours.cancel()
+
+
+def alone(settings: AgentSettings) -> AgentSettings:
+    """Return settings with which the agent itself says nothing on these topics: here the test drives the bridges."""
+    silent = {"homeassistant": HomeAssistantSettings(announce=False), "hermes": HermesSettings()}
+    return settings.model_copy(update=silent)
 
 
 @asynccontextmanager

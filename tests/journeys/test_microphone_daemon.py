@@ -126,6 +126,7 @@ def test_muted_the_microphone_is_closed_the_fleet_knows_and_the_emergency_stop_w
                 await agent.logged("ready")
                 await eventually(lambda: _connections(tmp_path / "server") > 0, within_s=20)
                 state = tmp_path / "state"
+                await eventually((state / "talk.sock").exists, within_s=20)
                 await asyncio.to_thread(ask, state, "mute")
                 await eventually(lambda: _connections(tmp_path / "server") == 0, within_s=20)
                 await eventually(lambda: states[-1:] == [True], within_s=20)
