@@ -34,10 +34,13 @@ from edgeagent.simulate.house import House, small_house
 from edgeagent.simulate.live import live
 from edgeagent.understand.text import typed
 
-pytestmark = pytest.mark.skipif(
-    not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
-    reason="mosquitto is not installed: apt-get install mosquitto",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
+        reason="mosquitto is not installed: apt-get install mosquitto",
+    ),
+]
 CONFIG = "homeassistant/device/edgeagent_home_edgeagent/config"
 ORDERS = "ea/1/home/d/edgeagent/dn/ha"
 UP = "ea/1/home/d/edgeagent/up"

@@ -17,6 +17,8 @@ from update.hostile import NEW, SIGNING, Repository, Server, in_days, serving
 
 from edgeagent.update.conformance import main
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Client:

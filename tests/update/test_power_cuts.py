@@ -35,6 +35,7 @@ def test_no_cut_leaves_anything_but_the_old_release_or_the_new_one() -> None:
     assert not score().bad
 
 
+@pytest.mark.slow
 def test_the_harness_sees_a_link_that_is_removed_before_it_is_made() -> None:
     spoiled = replaced(
         "on_disk.py", "    new.replace(link)\n", "    link.unlink(missing_ok=True)\n    new.replace(link)\n"
@@ -50,5 +51,6 @@ def test_the_harness_sees_a_link_that_is_removed_before_it_is_made() -> None:
         ("store.py", "            for one in folders:\n                sync_folder(one)\n", ""),
     ],
 )
+@pytest.mark.slow
 def test_the_harness_sees_a_sync_that_is_left_out(name: str, old: str, new: str) -> None:
     assert score(mutate=replaced(name, old, new), only="power cut (synced)", sample=2).bad

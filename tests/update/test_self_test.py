@@ -13,6 +13,8 @@ from edgeagent.errors import UpdateError
 from edgeagent.understanding import built_in_model
 from edgeagent.update.self_test import DEFAULT, LARGEST_REPORT_BYTES, Limits, Report, judged, run, self_test
 
+pytestmark = pytest.mark.slow
+
 SHORT = Limits(cpu_s=2, wall_s=3.0, memory_mb=64)
 PREAMBLE = "import os, sys; from edgeagent.update.self_test import limit; report = int(sys.argv[-1]); limit(2, 64)\n"
 
