@@ -54,6 +54,8 @@ def frames_of(
                 if is_away:
                     is_away = False
                     trouble(None)
+                else:
+                    log.info("microphone is open", extra={"device": settings.device})
                 for frame in _read(stream, settings, stop):
                     yield frame
                     if closed.is_set():
