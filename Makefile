@@ -37,8 +37,8 @@ check: $(VENV)/.installed ## Lint, types, import rules: under a minute
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 .PHONY: test
-test: setup packages-test check ## All set-up, then the tests
-	$(BIN)/python -m pytest -q
+test: setup packages-test check ## All set-up, then the tests, a file at a time on each of two cores
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 .PHONY: test-all
 test-all: test journeys ## The long journeys as well

@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from edgeagent.bus import connect
 from edgeagent.settings import BrokerSettings, TlsSettings
+from edgeagent.simulate.house import House
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 HAS_MOSQUITTO = Path(MOSQUITTO).exists()
@@ -274,3 +276,15 @@ def run(test: Coroutine[None, None, None], within_s: float = 25.0) -> None:
         await eventually(lambda: asyncio.all_tasks() == {asyncio.current_task()}, within_s=1)
 
     asyncio.run(bounded())
+
+
+async def announced(house: House, port: int) -> None:
+    """Wait until the broker holds the announcements of every thing in the house."""
+    missing = {message.topic for message in house.announcements() if message.topic.endswith("/config")}
+    async with connect(settings(port), client_id="watcher") as watcher:
+        watcher.subscribe("homeassistant/#")
+        async for received in watcher.received():
+            received.acknowledge()
+            missing.discard(received.topic)
+            if not missing:
+                return

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
+from brokers import HAS_MOSQUITTO, Mosquitto, announced, eventually, mosquitto, run
 from brokers import settings as broker_settings
 from soundcards import NAME, environment, sound_server
 
@@ -62,7 +62,7 @@ async def daemon(home: Path, broker: Mosquitto) -> AsyncIterator[Daemon]:
     )
     house = small_house()
     neighbours = asyncio.create_task(live(house, broker_settings(broker.port)))
-    await announced(house, broker)
+    await announced(house, broker.port)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "edgeagent", "run", "--settings", str(file),
         env=environment(home), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
@@ -74,18 +74,6 @@ async def daemon(home: Path, broker: Mosquitto) -> AsyncIterator[Daemon]:
         if process.returncode is None:
             process.kill()
             await process.communicate()
-
-
-async def announced(house: House, broker: Mosquitto) -> None:
-    """Wait until the broker holds the announcements of every thing in the house."""
-    missing = {message.topic for message in house.announcements() if message.topic.endswith("/config")}
-    async with connect(broker_settings(broker.port), client_id="watcher") as watcher:
-        watcher.subscribe("homeassistant/#")
-        async for received in watcher.received():
-            received.acknowledge()
-            missing.discard(received.topic)
-            if not missing:
-                return
 
 
 def test_a_sentence_that_the_microphone_hears_switches_a_lamp_and_again_after_it_was_unplugged(tmp_path: Path) -> None:

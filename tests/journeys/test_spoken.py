@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import HAS_MOSQUITTO, eventually, free_port, mosquitto, run
+from brokers import HAS_MOSQUITTO, announced, eventually, free_port, mosquitto, run
 from brokers import settings as broker_settings
 
 from edgeagent.bus import connect
@@ -197,11 +197,15 @@ def test_the_house_without_a_broker_has_ours(tmp_path: Path) -> None:
             "--settings",
             str(file),
             env={**os.environ, "HOME": str(tmp_path)},
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
+        assert daemon.stderr is not None
         house = small_house()
         neighbours = asyncio.create_task(live(house, broker_settings(port)))
         try:
+            while b"ready" not in (line := await daemon.stderr.readline()):
+                assert line, "it ended"
+            await announced(house, port)
             code, rows, log = await edgeagent("say", "turn on the kitchen light", "--settings", file, "--json")
         finally:
             neighbours.cancel()
