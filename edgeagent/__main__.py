@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
-from edgeagent.cli.ending import finish, leave
+from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
@@ -251,6 +251,8 @@ def main() -> None:
     try:
         _run()
     except SystemExit as ended:
+        if ended.code == START_ANEW:
+            start_anew()
         leave(ended.code if isinstance(ended.code, int) else int(ended.code is not None))
 
 

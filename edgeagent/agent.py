@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from edgeagent import free_speech, health, topics
+from edgeagent import free_speech, health, topics, voice_health
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.all import dialects_of
@@ -33,6 +33,7 @@ from edgeagent.bridges.services import Answered
 from edgeagent.errors import BusError, EdgeAgentError, ModelError
 from edgeagent.grammar import commands
 from edgeagent.hear.waking import Bell
+from edgeagent.idleness import Idleness
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.messages import (
@@ -55,6 +56,7 @@ from edgeagent.obeying import Surroundings, carry_out_due, obey, say
 from edgeagent.orders import Orders, is_urgent
 from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
+from edgeagent.releases import InUse
 from edgeagent.reports import Reports
 from edgeagent.routed import Routed
 from edgeagent.settings import AgentSettings
@@ -63,6 +65,7 @@ from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.taught import load_taught, version_of
 from edgeagent.understand.text import typed
 from edgeagent.understanding import interpreter_of, load_model
+from edgeagent.updating import Updating
 
 if TYPE_CHECKING:
     from edgeagent.sparkplug_link import SparkplugLink
@@ -112,8 +115,9 @@ class Agent:
         parts: Parts,
         reports: Reports | None,
         plant: "SparkplugLink | None" = None,
+        in_use: InUse | None = None,
     ) -> None:
-        """Start with no device.
+        """Start with no device. `in_use` are the releases that it is to keep up to date.
 
         Without `reports` it is an onlooker, here for a sentence or two: it tells the fleet nothing, takes no orders
         from the bus, and keeps no timers. Raise SettingsError if a command file is wrong.
@@ -141,6 +145,12 @@ class Agent:
         self._typed = 0
         trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
         self.notes = Notes(trail)
+        self._idleness = Idleness(time.monotonic)
+        self.updating: Updating | None = None
+        if in_use is not None and reports is not None:
+            health_file = settings.device.state_dir / voice_health.HEALTH
+            self.voice_health = voice_health.VoiceHealth(health_file, in_use.names, time.monotonic)
+            self.updating = Updating(in_use, bus, reports.address, self.voice_health, lambda: self.is_idle)
 
         def rulings(action: Action) -> Ruling | None:
             now = datetime.now().astimezone()
@@ -177,6 +187,14 @@ class Agent:
                 self.mute(on=wish == "mute")
             case "yes" | "no":
                 self.orders.answer("bell", is_yes=wish == "yes")
+            case "update":
+                if self.updating is not None:
+                    self.updating.look()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nobody is being served: nothing said lately, nothing waited for, nothing being spoken."""
+        return self._idleness.is_idle and not self._around.expectations and not self._parts.deaf.is_set()
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""
@@ -185,9 +203,13 @@ class Agent:
             self.bus.subscribe(self._reports.address.orders)
         if self.control is not None:
             self.bus.subscribe(*self.control.filters)
+        if self.updating is not None:
+            self.bus.subscribe(*self.updating.filters)
         async for received in self.bus.received():
             if self._reports is not None and topics.matches(self._reports.address.orders, received.topic):
                 await self.orders.take(received, self._reports.address)
+                continue
+            if self.updating is not None and await self.updating.take(received):
                 continue
             if self.control is not None:  # a device may tell its presence on a topic that is also ours
                 self.control.take(received)
@@ -384,6 +406,7 @@ class Agent:
 
         def report(step: Step) -> None:
             self._parts.report(step)
+            self._idleness.note(step)
             if isinstance(step, Woken):
                 loop.call_soon_threadsafe(self._show, step)
 
@@ -414,7 +437,10 @@ class Agent:
 
     def _tell(self, step: Step) -> None:
         self._parts.report(step)
+        self._idleness.note(step)
         self.notes.note(step)
+        if self.updating is not None:
+            self.voice_health.note(step)
         message = None if self._reports is None else self._reports.event(step)
         if message is not None:
             self._send(message)

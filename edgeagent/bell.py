@@ -14,7 +14,7 @@ from edgeagent.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-Wish = Literal["listen", "mute", "unmute", "yes", "no"]
+Wish = Literal["listen", "mute", "unmute", "yes", "no", "update"]
 
 SOCKET = "talk.sock"
 BELL = "bell"

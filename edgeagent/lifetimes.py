@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from edgeagent import health
+from edgeagent import health, releases
 from edgeagent.agent import Agent, Parts, Source
 from edgeagent.bell import answer_rings
 from edgeagent.bridges.services import Services, serve_wyoming
@@ -16,8 +16,10 @@ from edgeagent.bus import connect
 from edgeagent.duties import doing
 from edgeagent.errors import SettingsError
 from edgeagent.listening import Listening
+from edgeagent.releases import InUse, count_start
 from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
+from edgeagent.updating import NewStartError
 
 if TYPE_CHECKING:
     from edgeagent.sparkplug_link import SparkplugLink
@@ -26,11 +28,13 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None = None) -> AsyncIterator[Agent]:
+async def opened(
+    settings: AgentSettings, parts: Parts, reports: Reports | None = None, in_use: InUse | None = None
+) -> AsyncIterator[Agent]:
     """Open the agent's obeying side while the block runs: bus, devices, grammar. It need not be connected yet.
 
-    With `reports` it is the device itself on the bus; without, an onlooker under a name of its own whose session is
-    not kept. Raise EdgeAgentError if the settings can never work.
+    With `reports` it is the device itself on the bus, which keeps what is `in_use` up to date; without, an onlooker
+    under a name of its own whose session is not kept. Raise EdgeAgentError if the settings can never work.
     """
     if reports is None:
         onlooker = settings.broker.model_copy(update={"session_expiry_s": 0})
@@ -38,7 +42,7 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
     else:
         link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
     async with link as bus, _plant(settings, is_onlooker=reports is None) as plant:
-        agent = Agent(settings, bus, parts, reports, plant)
+        agent = Agent(settings, bus, parts, reports, plant, in_use)
         duties = {
             "observe": agent.observe(),
             "observe plant": agent.observe_plant(),
@@ -57,11 +61,15 @@ async def opened(settings: AgentSettings, parts: Parts, reports: Reports | None 
                 "watch itself": agent.control.watch(),
                 "obey wishes": agent.control.obey(),
             }
+        if agent.updating is not None:
+            duties["tell of updates"] = agent.updating.tell()
         async with doing(duties):
             try:
                 yield agent
             finally:
                 await agent.notes.flush()
+                if agent.updating is not None:
+                    agent.voice_health.save(is_over=True)
                 if reports is not None:
                     await bus.publish(reports.state(online=False, reason="stopped"))
 
@@ -77,8 +85,11 @@ def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncConte
     return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
 
 
-async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> None:
-    """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet."""
+async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> bool:
+    """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet.
+
+    Return whether the program is to be started anew, because another release has become current.
+    """
     try:
         settings.device.state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -86,7 +97,20 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
             f"{settings.device.state_dir}: cannot be made: {error.strerror or error}",
             remedy="Name a folder that can be written to: [device] state_dir.",
         ) from error
-    async with reachable_broker(settings) as reachable, opened(reachable, parts, Reports(settings.device)) as agent:
+    count_start(settings)
+    in_use = releases.in_use(settings)
+    wants_new_start = False
+    try:
+        await _be_the_device(in_use, parts, listening_source)
+    except* NewStartError:
+        wants_new_start = True
+    return wants_new_start
+
+
+async def _be_the_device(in_use: InUse, parts: Parts, listening_source: Source) -> None:
+    settings = in_use.settings
+    reports = Reports(settings.device, releases=in_use.versions)
+    async with reachable_broker(settings) as reachable, opened(reachable, parts, reports, in_use) as agent:
         listening, _ = await asyncio.gather(
             asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
             agent.settle(),
@@ -102,6 +126,8 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
                 Services(agent.understood, agent.answered, agent.only_one_named, agent.keep_free_speech),
             ),
         }
+        if agent.updating is not None:
+            duties["updates"] = agent.updating.keep()
         async with doing(duties):
             health.notify("READY=1")
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})

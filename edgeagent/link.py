@@ -109,13 +109,26 @@ class Bus:
         """Send a report; with QoS 1 it waits for the broker. Raise BusError if it can never be sent."""
         self._check(message)
         if message.qos == 1:
-            self._is_drained.clear()
-            self.outbox.add(message, _now_s())
-            self._pump()
+            self._queue(message, lambda _: None)
         elif (connection := self._connection) and not connection.is_clogged:
             connection.publish(message)
         else:
             self.counters.unsent += 1
+
+    async def deliver(self, message: Message) -> bool:
+        """Send a report with QoS 1, and wait until the broker has taken it; return False if it never will.
+
+        Raise BusError if it can never be sent. Who is cancelled does not take it back.
+        """
+        self._check(message)
+        ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def end(is_taken: bool) -> None:  # noqa: FBT001  # what an outbox tells
+            if not ended.done():
+                ended.set_result(is_taken)
+
+        self._queue(message, end)
+        return await ended
 
     async def order(self, message: Message) -> None:
         """Send an order: now, once, not retained. Raise BusError if that cannot be."""
@@ -146,6 +159,8 @@ class Bus:
     def acknowledged(self, packet: int, refusal: str | None) -> None:
         """Note the broker's answer to a report."""
         report = self.outbox.acknowledged(packet)
+        if report is not None:
+            report.ended(refusal is None)
         if report is not None and refusal is not None:
             self.counters.refused += 1
             log.warning("report refused", extra={"topic": report.message.topic, "reason": refusal})
@@ -241,6 +256,11 @@ class Bus:
         self.outbox.greet(self._greetings())
         self._is_down.clear()
         self._is_up.set()
+        self._pump()
+
+    def _queue(self, message: Message, ended: Callable[[bool], None]) -> None:
+        self._is_drained.clear()
+        self.outbox.add(message, _now_s(), ended)
         self._pump()
 
     def _ask(self) -> None:

@@ -9,7 +9,7 @@ Rules:
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from edgeagent.messages import Message
@@ -24,12 +24,16 @@ OVERHEAD_BYTES = 17
 
 @dataclass(slots=True)
 class Report:
-    """A message on its way. A greeting belongs to one connection and is not sent again on the next."""
+    """A message on its way. A greeting belongs to one connection and is not sent again on the next.
+
+    `ended` is told, once, whether the broker has taken it: False where it was dropped, refused or given up.
+    """
 
     message: Message
     until_s: float | None = None
     is_greeting: bool = False
     tries: int = 0
+    ended: Callable[[bool], None] = lambda _: None
 
 
 def packet_bytes(message: Message) -> int:
@@ -52,10 +56,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting) + len(self._in_flight)
 
-    def add(self, message: Message, now_s: float) -> None:
+    def add(self, message: Message, now_s: float, ended: Callable[[bool], None] = lambda _: None) -> None:
         """Queue a report; the oldest one is dropped and counted when there is no room."""
         until_s = None if message.expiry_s is None else now_s + message.expiry_s
-        self._waiting.append(Report(message, until_s))
+        self._waiting.append(Report(message, until_s, ended=ended))
         self._trim()
 
     def greet(self, messages: Iterable[Message]) -> None:
@@ -71,8 +75,10 @@ class Outbox:
             report = self._waiting.popleft()
             if report.until_s is not None and report.until_s <= now_s:
                 self.expired += 1
+                report.ended(False)  # noqa: FBT003  # the one word that is told
             elif packet_bytes(report.message) > largest_bytes:
                 self.given_up += 1
+                report.ended(False)  # noqa: FBT003
             else:
                 return report
         return None
@@ -93,6 +99,8 @@ class Outbox:
             report.tries += 1
         hopeless = [report for report in reports if report.tries >= GIVEN_UP_AFTER]
         self.given_up += len(hopeless)
+        for report in hopeless:
+            report.ended(False)  # noqa: FBT003
         self._waiting.extendleft(report for report in reversed(reports) if report.tries < GIVEN_UP_AFTER)
         self._waiting = deque(report for report in self._waiting if not report.is_greeting)
         self._trim()
@@ -104,5 +112,5 @@ class Outbox:
 
     def _trim(self) -> None:
         while len(self._waiting) > self._most:
-            self._waiting.popleft()
+            self._waiting.popleft().ended(False)  # noqa: FBT003
             self.dropped += 1

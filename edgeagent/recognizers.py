@@ -61,7 +61,8 @@ def pronounce_anew(recognizer: Recognizer, settings: AgentSettings) -> None:
 
 
 def _pronunciations(settings: AgentSettings) -> Pronunciations:
-    return Pronunciations(owners=own_pronunciations.load(settings.device.state_dir / PRONUNCIATIONS))
+    files = (*settings.hearing.pronunciation_files, settings.device.state_dir / PRONUNCIATIONS)
+    return Pronunciations(owners={word: ways for file in files for word, ways in own_pronunciations.load(file).items()})
 
 
 def wordings_of(interpreter: Interpreter) -> Wordings | None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edgeagent import __version__, topics
 from edgeagent.messages import Command, Message, Outcome, Question, Rejection, Step
@@ -12,8 +12,14 @@ from edgeagent.settings import DeviceSettings
 class Reports:
     """Makes the messages of this run of the program; they are numbered."""
 
-    def __init__(self, settings: DeviceSettings, clock: Callable[[], float] = time.time) -> None:
-        """Give this run a name. `clock` gives seconds since 1970."""
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        clock: Callable[[], float] = time.time,
+        releases: Mapping[str, str] | None = None,
+    ) -> None:
+        """Give this run a name. `clock` gives seconds since 1970; `releases` are versions by family."""
+        self._releases = releases or {}
         self.address = topics.Address(settings.fleet, settings.id)
         self._boot = uuid.uuid4().hex[:12]
         self._sequence = 0
@@ -27,7 +33,7 @@ class Reports:
 
     def greetings(self) -> tuple[Message, ...]:
         """Return what is said first on every connection."""
-        birth = topics.Birth(self._boot, __version__, sorted(topics.ORDERS))
+        birth = topics.Birth(self._boot, __version__, sorted(topics.ORDERS), self._releases)
         return topics.birth(self.address, birth), self.state(online=True)
 
     def state(self, *, online: bool, reason: str = "", muted: bool | None = None) -> Message:

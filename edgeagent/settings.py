@@ -42,6 +42,7 @@ def _at_home(path: Path) -> Path:
 
 FilePath = Annotated[Path, AfterValidator(_at_home)]
 """A path; "~" is the user's home."""
+_HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 
 
 class DeviceSettings(Settings):
@@ -55,6 +56,8 @@ class DeviceSettings(Settings):
     """The room that it stands in: what "here" means, and which light "the light" is."""
     state_dir: FilePath = Path("~/.local/state/edgeagent")
     """Folder for what must survive a restart."""
+    board: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] = "generic"
+    """Profile of the board, by which releases are chosen."""
 
 
 class TlsSettings(Settings):
@@ -129,6 +132,8 @@ class HearingSettings(Settings):
     """pocketsphinx comes with the package; vosk needs its extra and a model (`edgeagent model fetch`)."""
     model: str = "vosk-small-en"
     """For vosk: the name of an installed model, or a folder."""
+    pronunciation_files: tuple[FilePath, ...] = ()
+    """Files with pronunciations, in the form of `edgeagent pronounce`, whose own are preferred."""
     effort: Literal["accurate", "light"] = "accurate"
     """accurate for a Raspberry Pi 4 and better; light for less: quicker, and it hears less in noise."""
     vad_mode: Annotated[int, Field(ge=0, le=3)] = 2
@@ -190,7 +195,7 @@ class AnswerSettings(Settings):
     """Say only what went wrong, and what must be asked."""
     earcons: Literal["off", "beside", "instead"] = "off"
     """Short tones beside what is said, or instead of it where all went well."""
-    quiet_hours: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    quiet_hours: Annotated[str, Field(pattern=_HOURS)] | None = None
     """Hours in which only trouble and questions are heard, as 22:00-07:00."""
 
 
@@ -235,14 +240,26 @@ class SparkplugSettings(Settings):
 
 
 class UpdateSettings(Settings):
-    """Where signed releases of models and command sets come from."""
+    """Where signed releases of models and command sets come from, and when they are taken."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
-    """Address of the repository, as https://updates.example/edgeagent/; when absent, nothing is looked for."""
-    families: tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")], ...] = ("command-en",)
+    """Address of the repository, as https://updates.example/edgeagent/; when absent, no web server is asked."""
+    folder: FilePath | None = None
+    """Folder with the repository, as /media/stick/updates; asked first while it is there."""
+    over_bus: bool = False
+    """Fetch the repository block by block over the broker, where neither folder nor web server has it."""
+    families: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")], ...] = ("command-en",)
     """Families of releases that this device takes."""
     bytes_per_second: Annotated[int, Field(ge=1024)] | None = None
     """The most that is downloaded in a second; when absent, as fast as it comes."""
+    window: Annotated[str, Field(pattern=_HOURS)] | None = None
+    """Local hours in which an update may begin, as 02:00-05:00; when absent, at any hour."""
+    on_battery: bool = False
+    """Whether an update may begin while the board runs on a battery, or is throttled by heat or a weak supply."""
+    confirm_after_s: Annotated[float, Field(gt=0)] = 900.0
+    """Seconds that a new release must do well before it is confirmed."""
+    confirm_quiet_after_s: Annotated[float, Field(gt=0)] = 86_400.0
+    """Seconds after which it is confirmed although little was said: too little to judge."""
 
 
 class HomeAssistantSettings(Settings):

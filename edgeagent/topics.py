@@ -58,6 +58,16 @@ class Address:
         """The filter that catches the orders for this device."""
         return f"ea/{VERSION}/{self.fleet}/d/{self.device}/dn/do/+"
 
+    @property
+    def job(self) -> str:
+        """What the fleet asks of this device: retained, a pointer."""
+        return f"ea/{VERSION}/{self.fleet}/d/{self.device}/dn/job"
+
+    @property
+    def blocks(self) -> str:
+        """Where blocks of files come, that this device has asked for."""
+        return f"ea/{VERSION}/{self.fleet}/d/{self.device}/dn/block"
+
 
 @dataclass(frozen=True, slots=True)
 class Birth:

@@ -2,15 +2,13 @@
 
 from datetime import datetime, time
 
+from edgeagent.hours import is_within
 from edgeagent.settings import AnswerSettings
 
 
 def is_quiet(settings: AnswerSettings, now: time) -> bool:
     """Tell whether a time of day is in the quiet hours, which may go over midnight."""
-    if settings.quiet_hours is None:
-        return False
-    begins, ends = (time.fromisoformat(part) for part in settings.quiet_hours.split("-"))
-    return begins <= now < ends if begins <= ends else now >= begins or now < ends
+    return settings.quiet_hours is not None and is_within(settings.quiet_hours, now)
 
 
 def is_quiet_now(settings: AnswerSettings) -> bool:

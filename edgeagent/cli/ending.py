@@ -10,11 +10,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
 INTERRUPTED = 130
+START_ANEW = 64
+"""Not seen outside: the same program is started again in this process, with the same arguments."""
+_MOST_DESCRIPTORS = 4_096
 
 
 def finish(work: Coroutine[Any, Any, int]) -> int:
     """Run to the end or to a signal; return the exit code."""
     return asyncio.run(_until_signal(work))
+
+
+def start_anew() -> NoReturn:
+    """Start this program again in this process: for who supervises it, it has never ended."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os.closerange(3, _MOST_DESCRIPTORS)
+    os.execv(sys.executable, [sys.executable, "-m", "edgeagent", *sys.argv[1:]])  # noqa: S606  # no shell
 
 
 def leave(code: int) -> NoReturn:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgeagent import __version__
-from edgeagent.cli.options import Json
+from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.errors import SettingsError, UpdateError
 from edgeagent.logs import printable
 from edgeagent.update.nouns import Kind
@@ -220,3 +220,18 @@ def _say(text: Any) -> None:
 
 def _console() -> Console:
     return Console(highlight=False, markup=False, emoji=False)
+
+
+@release_app.command("serve")
+def serve_blocks(
+    repository: Annotated[Path, typer.Argument(help="Folder of the published repository.")],
+    settings: SettingsFile = None,
+) -> None:
+    """Serve a published repository over the broker, to devices with [update] over_bus = true; any number may serve."""
+    from edgeagent.cli.ending import finish
+    from edgeagent.release.block_server import serve_folder
+
+    wanted = settings_of(settings)
+    if not (repository / "metadata").is_dir():
+        raise SettingsError(f"{repository}: holds no repository", remedy="edgeagent release publish DIR writes one.")
+    raise typer.Exit(finish(serve_folder(wanted, repository)))

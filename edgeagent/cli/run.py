@@ -9,6 +9,7 @@ from pathlib import Path
 from edgeagent.agent import Parts
 from edgeagent.answer.earcons import Tones
 from edgeagent.answer.voice import voices_for
+from edgeagent.cli.ending import START_ANEW
 from edgeagent.cli.sources import source_of
 from edgeagent.lifetimes import run
 from edgeagent.messages import Report, Step
@@ -25,8 +26,7 @@ async def listen_and_obey(settings: AgentSettings, wav: Sequence[Path], *, is_fa
     tones = tuple(voice for voice in voices if isinstance(voice, Tones))
     parts = Parts(reporter(is_json=is_json), voices, deaf, signs=tones)
     source = source_of(settings.microphone, wav, is_fast=is_fast, muted=parts.muted)
-    await run(settings, parts, source)
-    return 0
+    return START_ANEW if await run(settings, parts, source) else 0
 
 
 def reporter(*, is_json: bool) -> Report:

@@ -1,17 +1,21 @@
-"""`edgeagent update`: whom this device trusts, what there is for it, and what was done."""
+"""`edgeagent update`: whom this device trusts, what there is for it, what is installed, and what was done."""
 
+import asyncio
 import json as json_
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from edgeagent.cli.options import Json, SettingsFile, settings_of
+from edgeagent.errors import SettingsError
 from edgeagent.logs import printable
 
 update_app = typer.Typer(no_args_is_help=True, help="Look after signed updates of this device.")
+Family = Annotated[str | None, typer.Argument(help="Family of releases; where there is one, it need not be named.")]
+FAILED = 1
 
 
 @update_app.command("trust")
@@ -38,16 +42,104 @@ def trust_root(
 @update_app.command("check")
 def check_versions(settings: SettingsFile = None, *, json: Json = False) -> None:
     """Ask the repository what there is."""
-    from edgeagent.update.owner import repository, versions_of
+    from edgeagent.update.owner import refreshed, versions_of
 
     wanted = settings_of(settings)
-    with repository(wanted.update, wanted.device.state_dir) as trusted:
-        found = {family: list(versions_of(trusted, family)) for family in wanted.update.families}
+    with refreshed(wanted) as site:
+        found = {family: list(versions_of(site.repository, family)) for family in wanted.update.families}
     if json:
         sys.stdout.write(json_.dumps(found) + "\n")
         return
     for family, versions in found.items():
         _say(f"{family}: {', '.join(versions) or 'nothing'}")
+
+
+@update_app.command("apply")
+def apply_version(
+    family: Family = None,
+    version: Annotated[str | None, typer.Option("--as", help="Version; without it, the newest.")] = None,
+    settings: SettingsFile = None,
+    *,
+    older: Annotated[bool, typer.Option("--older", help="Take it though it is older than what is there.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is confirmed in service.")] = False,
+) -> None:
+    """Install a version now; the agent goes on listening, and uses it when nobody is being served."""
+    from edgeagent.cli.updating import follow
+    from edgeagent.update.owner import ask_for
+
+    wanted = settings_of(settings)
+    course = ask_for(wanted, _only(wanted.update.families, family), version, may_go_back=older)
+    raise typer.Exit(asyncio.run(follow(wanted, course.job.id, is_patient=wait)))
+
+
+@update_app.command("cancel")
+def cancel_update(settings: SettingsFile = None) -> None:
+    """End what is under way; what was before stays."""
+    from edgeagent.cli.updating import ring
+    from edgeagent.update.owner import cancel
+
+    wanted = settings_of(settings)
+    course = cancel(wanted.device.state_dir)
+    if course is None:
+        _say("nothing is under way")
+        return
+    ring(wanted)
+    _say(f"{course.job.family} {course.job.version} is asked to end")
+
+
+@update_app.command("rollback")
+def roll_back_release(family: Family = None, settings: SettingsFile = None) -> None:
+    """Go back to the release before."""
+    from edgeagent.cli.updating import ring
+    from edgeagent.update.owner import roll_back
+
+    wanted = settings_of(settings)
+    course = roll_back(wanted.device.state_dir, _only(wanted.update.families, family))
+    _say(f"{course.job.family} {course.job.version} is current again")
+    _say(
+        "the agent is started anew when nobody is being served" if ring(wanted) else "the agent opens it when it starts"
+    )
+
+
+@update_app.command("pin")
+def pin_version(
+    family: Family = None,
+    version: Annotated[str | None, typer.Option("--as", help="Version to keep.")] = None,
+    settings: SettingsFile = None,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Keep none.")] = False,
+) -> None:
+    """Keep a family at a version, whatever the fleet asks for."""
+    from edgeagent.update.owner import pin
+
+    wanted = settings_of(settings)
+    if (version is None) != off:
+        raise SettingsError("which version?", remedy="edgeagent update pin --as 1.2.0, or --off")
+    name = _only(wanted.update.families, family)
+    pin(wanted.device.state_dir, name, version)
+    _say(f"{name} is kept at {version}" if version else f"{name} is not kept at a version any more")
+
+
+@update_app.command("status")
+def show_status(settings: SettingsFile = None, *, json: Json = False) -> None:
+    """Show what is installed, whom this device trusts, and what is under way."""
+    from edgeagent.update.owner import status_of
+
+    found = status_of(settings_of(settings))
+    if json:
+        sys.stdout.write(json_.dumps(found) + "\n")
+        return
+    trusts = found["trusts"]
+    _say(f"trusts root {trusts['version']} until {trusts['expires']}" if trusts else _NOBODY)
+    _say(f"updates from: {', '.join(found['from']) or 'nowhere ([update] url)'}")
+    for family, slots in found["families"].items():
+        others = [f"{name} {slots[name]}" for name in ("previous", "candidate", "pinned") if slots.get(name)]
+        _say(f"{family}: {slots['current']}" + (f" ({', '.join(others)})" if others else ""))
+    if found["under_way"]:
+        _say(f"under way: {_told(found['under_way'])}")
+
+
+_NOBODY = "trusts nobody, and takes no updates: edgeagent update trust FILE"
 
 
 @update_app.command("history")
@@ -60,9 +152,25 @@ def show_history(settings: SettingsFile = None, *, json: Json = False) -> None:
         sys.stdout.write(json_.dumps(rows) + "\n")
         return
     for row in rows:
-        _say(f"{row['since']}  {row['family']} {row['version']}: {row['state']}")
+        _say(_told(row))
     if not rows:
         _say("Nothing was updated yet.")
+
+
+def _told(row: dict[str, Any]) -> str:
+    notes = row["notes"]
+    why = f" ({notes['code']}: {notes.get('detail', '')})" if notes.get("code") else ""
+    return f"{row['since']}  {row['family']} {row['version']}: {row['state']}{why}"
+
+
+def _only(families: tuple[str, ...], family: str | None) -> str:
+    """Return the family that is meant. Raise SettingsError if that is not plain."""
+    if family in families:
+        return str(family)
+    if family is None and len(families) == 1:
+        return families[0]
+    known = ", ".join(families) or "none"
+    raise SettingsError(f"which family? known are: {known}", remedy="Name one, or add it: [update] families.")
 
 
 def _say(text: str) -> None:

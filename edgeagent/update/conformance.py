@@ -22,9 +22,9 @@ from urllib.parse import quote
 from edgeagent.errors import UpdateError
 from edgeagent.files import write_durably
 from edgeagent.update.download import Downloads
-from edgeagent.update.durable import disk_error, make_folder, read_bounded, sync_folder
 from edgeagent.update.durable_updater import Limits
 from edgeagent.update.metadata import Layout, TrustedMetadata
+from edgeagent.update.on_disk import disk_error, make_folder, read_bounded, sync_folder
 from edgeagent.update.transports import HttpTransport
 from edgeagent.update.trusted_time import Reference
 

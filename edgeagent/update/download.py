@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeagent.errors import UpdateError
-from edgeagent.update.durable import disk_error, make_folder, sync_folder
 from edgeagent.update.nouns import Target, Transport
+from edgeagent.update.on_disk import disk_error, make_folder, sync_folder
 from edgeagent.update.partial import NO_LINKS, Partial, WrongError, hash_of
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,16 @@ class Downloads:
         self._staging, self._transports, self._path_of = staging, tuple(transports), path_of
         self._watch = watch or Watch()
 
+    @property
+    def saved_bytes(self) -> int:
+        """Return 0: files are fetched whole."""
+        return 0
+
     def fetch(self, target: Target, into: Path) -> Path:
         """Return the file `into/<sha256>`, whole and verified.
 
         Raise UpdateError: what the last transport said; "cancelled"; "wrong-content" if it was wrong twice;
-        "disk-full", "disk-error", with the space given back; "unsafe-path" if something was planted in staging.
+        "disk-full", "disk-error", with the space given back; "planted" if something was planted in staging.
         """
         if not _SHA256.fullmatch(target.sha256) or target.length < 0:
             raise UpdateError(f"{target.name}: expected a length and a SHA-256", code="bad-metadata")
@@ -162,7 +167,7 @@ def _folder(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | NO_LINKS)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENOTDIR}:
-            raise UpdateError(f"{path}: expected a folder, found a link", code="unsafe-path") from error
+            raise UpdateError(f"{path}: expected a folder, found a link", code="planted") from error
         raise
     try:
         yield descriptor

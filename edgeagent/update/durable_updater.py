@@ -16,8 +16,8 @@ from tuf.api.metadata import Root, Snapshot, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from edgeagent.errors import UpdateError
-from edgeagent.update.durable import read_bounded, set_aside, write_once
 from edgeagent.update.floor import FloorKeeper, Signed
+from edgeagent.update.on_disk import read_bounded, set_aside, write_once
 from edgeagent.update.trusted_set import FlooredMetadataSet, still_holds
 from edgeagent.update.trusted_time import Reference
 from edgeagent.update.tuf_fetcher import TransportFetcher

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from edgeagent.errors import UpdateError
 from edgeagent.files import write_durably
-from edgeagent.update.durable import make_folder, read_bounded, set_aside
+from edgeagent.update.on_disk import make_folder, read_bounded, set_aside
 from edgeagent.update.trusted_time import never
 
 log = logging.getLogger(__name__)

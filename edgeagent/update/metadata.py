@@ -16,10 +16,10 @@ from tuf.api import exceptions
 from tuf.api.metadata import Root, Snapshot, TargetFile, Targets, Timestamp
 
 from edgeagent.errors import UpdateError
-from edgeagent.update.durable import disk_error, make_folder
 from edgeagent.update.durable_updater import DurableUpdater, Limits
 from edgeagent.update.floor import FileShelf, FloorKeeper, Shelf
 from edgeagent.update.nouns import Target, Transport
+from edgeagent.update.on_disk import disk_error, make_folder
 from edgeagent.update.safe_names import check_name, is_safe
 from edgeagent.update.trusted_time import Clock, Reference
 from edgeagent.update.tuf_fetcher import TransportFetcher

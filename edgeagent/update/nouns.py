@@ -86,6 +86,11 @@ class Transport(Protocol):
 class Fetcher(Protocol):
     """Gets verified files."""
 
+    @property
+    def saved_bytes(self) -> int:
+        """Return how many bytes fewer than the files are long have been fetched since this was made."""
+        ...
+
     def fetch(self, target: Target, into: Path) -> Path:
         """Return the file, whole and verified, in the folder `into`, resumed where it was left. Raise UpdateError."""
         ...

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgeagent.errors import UpdateError
+from edgeagent.files import write_durably
 
 _BLOCK_BYTES = 1 << 20
 _CODES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EIO: "disk-error", errno.EROFS: "read-only"}
@@ -29,10 +30,15 @@ def disk(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        code = _CODES.get(error.errno or 0, "disk")
-        raise UpdateError(
-            f"{what}: {error.strerror or error}", code=code, remedy=_REMEDIES.get(code, "Look at the message.")
-        ) from error
+        raise disk_error(error, what) from error
+
+
+def disk_error(error: OSError, what: str) -> UpdateError:
+    """Return what the disk refuses as an error for the fleet: "disk-full", "disk-error", "read-only" or "disk"."""
+    code = _CODES.get(error.errno or 0, "disk")
+    return UpdateError(
+        f"{what}: {error.strerror or error}", code=code, remedy=_REMEDIES.get(code, "Look at the message.")
+    )
 
 
 def sync_folder(folder: Path) -> None:
@@ -45,7 +51,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Have a folder, durably. Raise UpdateError "planted" if something else has its name, OSError by the disk."""
+    """Have a folder and those above it, durably.
+
+    Raise UpdateError "planted" if something else has its name, OSError by the disk.
+    """
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(mode=0o755)
     if not stat.S_ISDIR(folder.lstat().st_mode):
@@ -126,3 +137,32 @@ def read_small(path: Path, beneath: Path, most: int) -> bytes:
 def names_in(folder: Path) -> list[str]:
     """Return the names in a folder, sorted. Raise OSError."""
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return a plain file's bytes. Raise OSError if it is no plain file, a link, or larger than `most` bytes."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most} bytes", str(path))
+    return content
+
+
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file durably if it has another content: flash memory is not worn for nothing. Raise OSError."""
+    try:
+        if read_bounded(path, len(content)) == content:
+            return
+    except OSError:
+        pass  # missing, longer, a link, or unreadable: written anew
+    make_folder(path.parent)
+    write_durably(path, content, mode=0o644)
+
+
+def set_aside(path: Path) -> None:
+    """Move what is damaged out of the way, to be looked at: one of each name is kept, in `damaged/`. Raise OSError."""
+    make_folder(path.parent / "damaged")
+    path.replace(path.parent / "damaged" / path.name)

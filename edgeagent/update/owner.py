@@ -4,32 +4,33 @@ The root of trust is changed by a ceremony: the new one is looked at, shown, agr
 trusted under the old one is forgotten, the floor as well.
 """
 
-import json
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 
 from edgeagent.errors import UpdateError
 from edgeagent.files import write_durably
-from edgeagent.settings import UpdateSettings
-from edgeagent.update.bandwidth import Bandwidth
-from edgeagent.update.durable import read_bounded
+from edgeagent.settings import AgentSettings
+from edgeagent.update.course import Course, Job
 from edgeagent.update.journal import Journal
-from edgeagent.update.metadata import TrustedMetadata
-from edgeagent.update.store import Store
-from edgeagent.update.transports import HttpTransport
-from edgeagent.update.trusted_time import BoardClock
+from edgeagent.update.manifest import by_version
+from edgeagent.update.nouns import Repository
+from edgeagent.update.on_disk import read_bounded
+from edgeagent.update.places import JOURNAL, LARGEST_ROOT_BYTES, TRUST, TUF, UPDATES, trusted_root
+from edgeagent.update.steps import Site
+from edgeagent.update.store import SLOTS, Slot, Store
+from edgeagent.update.updater import take_back
+from edgeagent.update.workplace import site_at
 
-UPDATES, TRUST, TUF = "updates", "root.json", "tuf"
-BUILT = datetime(2026, 11, 1, tzinfo=UTC)
-"""This program was not there before: a clock that says so is wrong."""
-LARGEST_ROOT_BYTES = 512 << 10
+_NAME_IT = "Name the file N.root.json that your publisher has given you."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +43,34 @@ class RootFacts:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class JournalShelf:
-    """The second copy of the floor, in the journal."""
-
-    journal: Journal
-
-    def load(self) -> bytes | None:
-        """Return the copy. Raise OSError."""
-        try:
-            return self.journal.copy("floor") or None
-        except UpdateError as error:
-            raise OSError(str(error)) from error
-
-    def save(self, content: bytes) -> None:
-        """Keep the copy. Raise OSError."""
-        try:
-            self.journal.keep_copy("floor", content)
-        except UpdateError as error:
-            raise OSError(str(error)) from error
-
-
 def look_at_root(path: Path) -> tuple[bytes, RootFacts]:
     """Return a root of trust and what it says. Raise UpdateError "bad-root" if it is none, or not signed by itself."""
-    remedy = "Name the file N.root.json that your publisher has given you."
     try:
         content = read_bounded(path, LARGEST_ROOT_BYTES)
+    except OSError as error:
+        raise UpdateError(f"{path}: {error.strerror}", code="bad-root", remedy=_NAME_IT) from error
+    return content, facts_of(content, str(path))
+
+
+def facts_of(content: bytes, where: str) -> RootFacts:
+    """Return what a root of trust says. Raise UpdateError "bad-root"."""
+    try:
         metadata = Metadata[Root].from_bytes(content)
         root = metadata.signed
         if not isinstance(root, Root):
-            raise UpdateError(f"{path}: is no root", code="bad-root", remedy=remedy)
+            raise UpdateError(f"{where}: is no root", code="bad-root", remedy=_NAME_IT)
         result = root.get_root_verification_result(None, metadata.signed_bytes, metadata.signatures)
-    except OSError as error:
-        raise UpdateError(f"{path}: {error.strerror}", code="bad-root", remedy=remedy) from error
     except (RepositoryError, ValueError, KeyError) as error:
-        raise UpdateError(f"{path}: is no root of trust: {error}", code="bad-root", remedy=remedy) from error
+        raise UpdateError(f"{where}: is no root of trust: {error}", code="bad-root", remedy=_NAME_IT) from error
     if not result.verified:
-        raise UpdateError(f"{path}: is not signed by its own keys", code="bad-root", remedy=remedy)
+        raise UpdateError(f"{where}: is not signed by its own keys", code="bad-root", remedy=_NAME_IT)
     role = root.roles["root"]
-    return content, RootFacts(root.version, root.expires, role.threshold, tuple(key[:12] for key in role.keyids))
+    return RootFacts(root.version, root.expires, role.threshold, tuple(key[:12] for key in role.keyids))
 
 
 def trust(state: Path, root: bytes) -> None:
     """Trust this root from now on, and forget what was trusted before. Raise UpdateError."""
-    store = Store(state / UPDATES)
-    store.prepare()
-    with store.lock(), closing(Journal(store.root / "journal.db")) as journal:
+    with journal_of(state, is_alone=True) as (_, journal):
         if journal.under_way() is not None:
             raise UpdateError("an update is under way", code="busy", remedy="Wait, or cancel it first.")
         journal.keep_copy("floor", b"")
@@ -95,39 +78,27 @@ def trust(state: Path, root: bytes) -> None:
         write_durably(state / TRUST, root)
 
 
-def trusted_root(state: Path) -> bytes | None:
-    """Return the root of trust, None if this device has none. Raise UpdateError if it cannot be read."""
-    try:
-        return read_bounded(state / TRUST, LARGEST_ROOT_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UpdateError(f"{state / TRUST}: {error.strerror}", code="disk-error") from error
+@contextmanager
+def journal_of(state: Path, *, is_alone: bool = False) -> Iterator[tuple[Store, Journal]]:
+    """Give what is kept of updates; `is_alone`: while no updater is at work. Raise UpdateError, "busy" if one is."""
+    store = Store(state / UPDATES)
+    store.prepare()
+    with store.lock() if is_alone else nullcontext(), closing(Journal(store.root / JOURNAL)) as journal:
+        yield store, journal
 
 
 @contextmanager
-def repository(settings: UpdateSettings, state: Path) -> Iterator[TrustedMetadata]:
-    """Give the repository that this device is updated from, brought up to date. Raise UpdateError."""
-    if settings.url is None:
-        remedy = "Set [update] url to the address of the repository."
-        raise UpdateError("no repository is named", code="no-repository", remedy=remedy)
-    store = Store(state / UPDATES)
-    store.prepare()
-    rate = None if settings.bytes_per_second is None else Bandwidth(settings.bytes_per_second)
+def refreshed(settings: AgentSettings) -> Iterator[Site]:
+    """Give the site of this device, whose trusted metadata is up to date. Raise UpdateError."""
     with (
-        store.lock(),
-        closing(Journal(store.root / "journal.db")) as journal,
-        closing(HttpTransport(settings.url, bandwidth=rate)) as web,
+        journal_of(settings.device.state_dir, is_alone=True) as (store, journal),
+        site_at(settings, store, journal) as site,
     ):
-        clock = BoardClock(lambda: (datetime.now(UTC), True), BUILT)
-        trusted = TrustedMetadata(
-            state / TUF, [web], bootstrap=trusted_root(state), clock=clock, second_floor=JournalShelf(journal)
-        )
-        trusted.refresh()
-        yield trusted
+        site.repository.refresh()
+        yield site
 
 
-def versions_of(trusted: TrustedMetadata, family: str) -> tuple[str, ...]:
+def versions_of(trusted: Repository, family: str) -> tuple[str, ...]:
     """Return the versions of a family that may be installed, the one that was released last first."""
     names = [name for name in trusted.names(family) if name.count("/") == 1 and name.endswith(".json")]
     found = [(trusted.target(name), name) for name in names]
@@ -135,20 +106,85 @@ def versions_of(trusted: TrustedMetadata, family: str) -> tuple[str, ...]:
     return tuple(name.partition("/")[2].removesuffix(".json") for _, name in sorted(known, reverse=True))
 
 
-def history_of(state: Path) -> list[dict[str, object]]:
+def ask_for(settings: AgentSettings, family: str, version: str | None, *, may_go_back: bool = False) -> Course:
+    """Take the owner's job for a version, None being the newest one. Raise UpdateError "nothing-there"."""
+    if version is None:
+        with refreshed(settings) as site:
+            version = max(versions_of(site.repository, family), key=by_version, default=None)
+        if version is None:
+            raise UpdateError(f"nobody has released {family}", code="nothing-there", remedy="edgeagent update check")
+    now = time.time()
+    job = Job(f"owner-{now:.3f}", family, version, created=now, is_local=True, may_go_back=may_go_back)
+    with journal_of(settings.device.state_dir) as (_, journal):
+        return journal.accept(job, now)
+
+
+def cancel(state: Path) -> Course | None:
+    """Ask that what is under way ends; return it, None if nothing is. Raise UpdateError."""
+    with journal_of(state) as (_, journal):
+        course = journal.under_way()
+        return None if course is None else journal.wish(course.job.id, "cancel")
+
+
+def roll_back(state: Path, family: str) -> Course:
+    """Make the previous release current again. Raise UpdateError."""
+    with journal_of(state, is_alone=True) as (store, journal):
+        return take_back(store, journal, family, time.time())
+
+
+def pin(state: Path, family: str, version: str | None) -> None:
+    """Keep a family at a version, None: no longer. Raise UpdateError."""
+    with journal_of(state) as (store, _):
+        store.kept.pin(family, version)
+
+
+def status_of(settings: AgentSettings) -> dict[str, Any]:
+    """Return what is installed, trusted, pinned and under way, ready for JSON. Raise UpdateError."""
+    state = settings.device.state_dir
+    root = trusted_root(state)
+    trusted = None if root is None else facts_of(root, str(state))
+    found: dict[str, Any] = {
+        "trusts": None if trusted is None else {"version": trusted.version, "expires": f"{trusted.expires:%Y-%m-%d}"},
+        "from": [str(one) for one in (settings.update.folder, settings.update.url) if one]
+        + (["bus"] if settings.update.over_bus else []),
+        "families": {family: {"current": "ships"} for family in settings.update.families},
+        "under_way": None,
+    }
+    if not (state / UPDATES / JOURNAL).exists():
+        return found
+    with journal_of(state) as (store, journal):
+        pins, floors = store.kept.pins(), store.kept.floors()
+        for family in {*settings.update.families, *store.families()}:
+            versions: dict[str, Any] = {slot: _version_in(store, family, slot) for slot in SLOTS}
+            kept = {"pinned": pins.get(family), "security": floors.get(family, 0)}
+            found["families"][family] = versions | kept
+        course = journal.under_way()
+        found["under_way"] = None if course is None else _row(course)
+    return found
+
+
+def _version_in(store: Store, family: str, slot: Slot) -> str | None:
+    release_id = store.id_in(family, slot)
+    try:
+        return ("ships" if slot == "current" else None) if release_id is None else store.release(release_id).version
+    except UpdateError:
+        return "damaged"
+
+
+def history_of(state: Path) -> list[dict[str, Any]]:
     """Return what became of the last jobs, the newest first. Raise UpdateError."""
-    path = state / UPDATES / "journal.db"
-    if not path.exists():
+    if not (state / UPDATES / JOURNAL).exists():
         return []
-    with closing(Journal(path)) as journal:
-        return [
-            {
-                "job": course.job.id,
-                "family": course.job.family,
-                "version": course.job.version,
-                "state": course.state,
-                "since": datetime.fromtimestamp(course.changed, UTC).isoformat(timespec="seconds"),
-                "notes": json.loads(json.dumps(dict(course.notes), default=str)),
-            }
-            for course in journal.history()
-        ]
+    with journal_of(state) as (_, journal):
+        return [_row(course) for course in journal.history()]
+
+
+def _row(course: Course) -> dict[str, Any]:
+    return {
+        "job": course.job.id,
+        "family": course.job.family,
+        "version": course.job.version,
+        "state": course.state,
+        "since": datetime.fromtimestamp(course.changed, UTC).isoformat(timespec="seconds"),
+        "notes": dict(course.notes),
+    }

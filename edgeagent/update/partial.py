@@ -29,7 +29,7 @@ class Partial:
     """A file in the making: `have` is how much of it is there, `name` what it is called until it is whole."""
 
     def __init__(self, folder: int, target: Target) -> None:
-        """Open or make the part in a folder, and reserve its space. Raise UpdateError "unsafe-path", OSError."""
+        """Open or make the part in a folder, and reserve its space. Raise UpdateError "planted", OSError."""
         self._folder, self._target = folder, target
         self.name, self._offset_name = f"{target.sha256}.part", f"{target.sha256}.at"
         self._file = opened(folder, self.name, os.O_RDWR | os.O_CREAT)
@@ -137,12 +137,12 @@ def opened(folder: int, name: str, flags: int) -> int:
         if error.errno not in {errno.ELOOP, errno.ENXIO}:
             raise
         os.unlink(name, dir_fd=folder)
-        raise UpdateError(f"{name}: something else was in its place, removed", code="unsafe-path") from error
+        raise UpdateError(f"{name}: something else was in its place, removed", code="planted") from error
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != os.geteuid():
         os.close(descriptor)
         os.unlink(name, dir_fd=folder)
-        raise UpdateError(f"{name}: not a file of our own, removed", code="unsafe-path")
+        raise UpdateError(f"{name}: not a file of our own, removed", code="planted")
     return descriptor
 
 

@@ -42,8 +42,8 @@ class Site:
     """Where an update happens: what is kept, where it comes from, and what the rest of the agent tells.
 
     `self_test` takes the kind, the candidate's folder and the current one's, and raises UpdateError; `health` gives the
-    figures of a release, None being the one that ships; `built_in` its folder by family; `why_wait` says why nothing
-    may begin now, or nothing; `now` gives seconds since 1970.
+    figures of a release of a family, None being the one that ships; `built_in` its folder by family; `why_wait` says
+    why nothing may begin now, or nothing; `now` gives seconds since 1970.
     """
 
     store: Store
@@ -52,7 +52,7 @@ class Site:
     fetcher: Fetcher
     machine: Machine
     self_test: Callable[[Kind, Path, Path | None], Mapping[str, Any]]
-    health: Callable[[str | None], Figures]
+    health: Callable[[str, str | None], Figures]
     built_in: Callable[[str], Path | None]
     why_wait: Callable[[], str]
     now: Callable[[], float]
@@ -70,11 +70,15 @@ def admit(site: Site, course: Course) -> Found | None:
 
 def wait(site: Site, course: Course) -> Found | None:
     """Begin when it is time: not before the job says, nor soon after a failure, nor while something else goes first."""
-    now = site.now()
-    retry_s = float(course.notes.get("retry_s", 0.0))
-    if now < course.job.not_before or 0 <= now - course.changed < retry_s or site.why_wait():
+    if not is_due(course, site.now()) or (not course.job.is_local and site.why_wait()):
         return None
     return "done", {}
+
+
+def is_due(course: Course, now: float) -> bool:
+    """Tell whether a job that waits may go on, as far as the clock is concerned."""
+    retry_s = float(course.notes.get("retry_s", 0.0))
+    return now >= course.job.not_before and not 0 <= now - course.changed < retry_s
 
 
 def refresh(site: Site, _: Course) -> Found | None:
@@ -191,7 +195,7 @@ def download(site: Site, course: Course) -> Found | None:
             return current.wish, {"code": current.wish, "at": course.state}
         target = Target(f"{release.family}/files/{file.sha256}", file.length, file.sha256)
         site.store.adopt(_fetch(site, target), file)
-    return "done", {}
+    return "done", {"saved_bytes": site.fetcher.saved_bytes}
 
 
 def verify(site: Site, course: Course) -> Found | None:
@@ -216,7 +220,10 @@ def test(site: Site, course: Course) -> Found | None:
     current = site.store.opening(release.family, site.built_in(release.family))
     folder = None if current is None else current.folder
     report = site.self_test(release.kind, site.store.bundle(release.id), folder)
-    return "done", {"self_test": dict(report), "before": asdict(site.health(course.notes.get("was")))}
+    return "done", {
+        "self_test": dict(report),
+        "before": asdict(site.health(course.job.family, course.notes.get("was"))),
+    }
 
 
 def switch(site: Site, course: Course) -> Found | None:
@@ -233,7 +240,7 @@ def watch(site: Site, course: Course) -> Found | None:
     site.store.check(release_id)
     if not course.starts:
         return None
-    verdict = judge(Figures(**course.notes["before"]), site.health(release_id), site.limits)
+    verdict = judge(Figures(**course.notes["before"]), site.health(course.job.family, release_id), site.limits)
     evidence = {"evidence": dict(verdict.evidence or {})}
     if verdict.decision == "roll back":
         return "fail", {"code": verdict.code, "detail": "in probation", "at": course.state, **evidence}

@@ -1,9 +1,9 @@
 """The child process in which a candidate is opened and tried: `python -m edgeagent.update.trial …`, by `self_test.py`.
 
 Arguments: the kind of release, the candidate's folder, the current one's or nothing, the runtime, a function that plays
-recordings or nothing, seconds of processor time, MB of memory beyond those of the program itself, and the descriptor
-that the report goes to. The function is named `module:name`, takes a release's folder, and returns how many recordings
-it has played and the names of those that come out worse than they should.
+recordings or nothing, what it is told, seconds of processor time, MB of memory beyond those of the program itself, and
+the descriptor that the report goes to. The function is named `module:name`, takes a release's folder and what it is
+told, and returns how many recordings it has played and the names of those that come out worse than they should.
 """
 
 import importlib
@@ -115,22 +115,22 @@ TRIALS: Mapping[str, Callable[[Path, Path | None, str], Report]] = {
 }
 
 
-def play(clips: str, candidate: Path) -> tuple[int, tuple[str, ...]]:
+def play(clips: str, candidate: Path, told: str) -> tuple[int, tuple[str, ...]]:
     """Play recordings to a candidate by the function that is named; nothing where none is."""
     if not clips:
         return 0, ()
     module, _, name = clips.partition(":")
-    count, worse = getattr(importlib.import_module(module), name)(candidate)
+    count, worse = getattr(importlib.import_module(module), name)(candidate, told)
     return count, tuple(one[:_LONGEST_TOLD] for one in worse[:MOST_TOLD])
 
 
 def main(arguments: Sequence[str]) -> int:
     """Try a candidate, report, and return the exit status."""
-    kind, candidate, current, runtime, clips, cpu_s, memory_mb, descriptor = arguments
+    kind, candidate, current, runtime, clips, told, cpu_s, memory_mb, descriptor = arguments
     limit(int(cpu_s), int(memory_mb))
     try:
         report = TRIALS[kind](Path(candidate), Path(current) if current else None, runtime)
-        count, worse = play(clips, Path(candidate))
+        count, worse = play(clips, Path(candidate), told)
         peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
         report = report.model_copy(update={"clips": count, "clips_wrong": worse, "peak_mb": peak_mb})
     except EdgeAgentError as error:

@@ -45,19 +45,18 @@ def advance(site: Site) -> Course | None:
     Call it with the store's lock, when a job has come, and every few minutes. Raise UpdateError if the disk does not
     take down what is done, or if the way back is barred: the state stays, and the next call goes on from there.
     """
-    settle(site)
+    settle(site.store, site.journal, site.now())
     last = None
     while (course := site.journal.under_way()) is not None:
         last = _carry_on(site, course)
         if not last.is_ended:
             return last
-        settle(site)
+        settle(site.store, site.journal, site.now())
     return last
 
 
-def settle(site: Site) -> None:
+def settle(store: Store, journal: Journal, now: float) -> None:
     """Bring in order what a power cut may have left between two files, and remove what is not needed."""
-    store, journal = site.store, site.journal
     store.prepare()
     in_files, in_journal = store.kept.floors(), journal.floors()
     for family in {*in_files, *in_journal}:
@@ -69,7 +68,7 @@ def settle(site: Site) -> None:
     course = journal.under_way()
     notes = {} if course is None else course.notes
     needed = [notes[key] for key in ("release", "was", "was_previous") if notes.get(key)]
-    sweep(store, releases=needed, files=_files(store, notes.get("release")), now=site.now())
+    sweep(store, releases=needed, files=_files(store, notes.get("release")), now=now)
 
 
 def _files(store: Store, release_id: str | None) -> list[str]:
@@ -137,6 +136,16 @@ def _move(site: Site, course: Course, event: Event, notes: Mapping[str, Any]) ->
     return site.journal.move(course, state, now=now, notes={**notes, **ending, "spent_s": spent_s}, security=security)
 
 
+def refuse_all(journal: Journal, error: UpdateError, now: float) -> Course | None:
+    """End the jobs for which nothing was done yet, because nothing can be; return the last. Raise UpdateError."""
+    last = None
+    while (course := journal.under_way()) is not None:
+        if course.state not in {"accepted", "waiting"}:
+            raise error
+        last = journal.move(course, "failed", now=now, notes=steps.failed(course, error)[1])
+    return last
+
+
 def starting(store: Store, journal: Journal, family: str) -> None:
     """Count a start of the agent in probation, before it loads the release: the fourth one goes back.
 
@@ -152,28 +161,27 @@ def starting(store: Store, journal: Journal, family: str) -> None:
         store.put_back(family, current=course.notes.get("was"), previous=course.notes.get("was_previous"))
 
 
-def take_back(site: Site, family: str) -> Course:
+def take_back(store: Store, journal: Journal, family: str, now: float) -> Course:
     """Make the previous release current again because the owner wants it; the floor holds here too.
 
     Raise UpdateError "busy" while a job is under way, "nothing-before" without a previous release that is whole,
     "below-floor".
     """
-    settle(site)
-    if site.journal.under_way() is not None:
+    settle(store, journal, now)
+    if journal.under_way() is not None:
         raise UpdateError("an update is under way", code="busy", remedy="Cancel it, or wait: edgeagent update status.")
-    before = site.store.id_in(family, "previous")
+    before = store.id_in(family, "previous")
     if before is None:
         raise UpdateError(f"{family} has no previous release", code="nothing-before", remedy="Ask for a version.")
-    release = site.store.check(before)
-    if release.security < site.store.kept.floors().get(family, 0):
+    release = store.check(before)
+    if release.security < store.kept.floors().get(family, 0):
         raise UpdateError(
             f"{family} {release.version} lacks what later releases have mended",
             code="below-floor",
             remedy="Choose a newer release.",
         )
-    now = site.now()
     job = Job(f"owner-{now:.3f}", family, release.version, created=now, is_local=True, may_go_back=True)
-    course = site.journal.accept(job, now)
-    was = site.store.id_in(family, "current")
-    site.store.switch(family, before)
-    return site.journal.move(course, "confirmed", now=now, notes={"release": before, "was": was, "by": "owner"})
+    course = journal.accept(job, now)
+    was = store.id_in(family, "current")
+    store.switch(family, before)
+    return journal.move(course, "confirmed", now=now, notes={"release": before, "was": was, "by": "owner"})

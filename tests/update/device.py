@@ -65,7 +65,7 @@ class Device:
 
         return Site(
             self.store, self.journal, self.repository, self.fetcher, Machine("pi4", "0.1.0", 512), self_test,
-            health=lambda _: self.figures, built_in=lambda _: self.folder / "ships", why_wait=lambda: self.reason,
+            health=lambda _, __: self.figures, built_in=lambda _: self.folder / "ships", why_wait=lambda: self.reason,
             now=lambda: self.clock,
         )  # fmt: skip
 

@@ -80,6 +80,7 @@ class FolderFetcher:
     """Called before each file; may raise UpdateError."""
     fetched: list[str] = field(default_factory=list)
     block_bytes: int = 1_000
+    saved_bytes: int = 0
 
     def fetch(self, target: Target, into: Path) -> Path:
         self.before(target)

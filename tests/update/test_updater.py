@@ -208,13 +208,16 @@ def test_the_owner_takes_back_a_release_but_not_below_the_floor(device: Device) 
     device.publish("3.0.0", security=1)
     device.update("1.0.0")
     with pytest.raises(UpdateError, match="no previous"):
-        take_back(device.site, FAMILY)
+        take_back(device.store, device.journal, FAMILY, device.clock)
     device.update("2.0.0")
     with pytest.raises(UpdateError) as caught:
-        take_back(device.site, FAMILY)
+        take_back(device.store, device.journal, FAMILY, device.clock)
     assert caught.value.code == "below-floor"
     device.update("3.0.0")
-    assert (take_back(device.site, FAMILY).state, device.version) == ("confirmed", "2.0.0")
+    assert (take_back(device.store, device.journal, FAMILY, device.clock).state, device.version) == (
+        "confirmed",
+        "2.0.0",
+    )
 
 
 def test_a_family_that_is_pinned_stays(device: Device) -> None:

@@ -53,7 +53,7 @@ def site_of(folder: Path, repository: Repository, server: Server) -> Iterator[Si
             fetcher=Downloads(store.staging, [transport], metadata.path_of),
             machine=Machine("generic", "0.1.0", 512),
             self_test=lambda kind, candidate, current: self_test(kind, candidate, current).model_dump(),
-            health=lambda _: GOOD,
+            health=lambda _, __: GOOD,
             built_in=lambda _: built_in_model(),
             why_wait=lambda: "",
             now=lambda: datetime.now(UTC).timestamp(),

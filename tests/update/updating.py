@@ -35,7 +35,7 @@ def site_at(store: Store, journal: Journal, repository: Path) -> Site:
         fetcher=FolderFetcher(repository),
         machine=Machine("generic", "0.1.0", 512),
         self_test=opens,
-        health=lambda _: GOOD,
+        health=lambda _, __: GOOD,
         built_in=lambda _: None,
         why_wait=lambda: "",
         now=lambda: float(int(time.time())),

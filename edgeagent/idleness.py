@@ -1,0 +1,36 @@
+"""Whether anybody is being served: what must not be interrupted. Pure.
+
+Speech that is not for us does not count for long: a television would never let anything begin.
+"""
+
+from collections.abc import Callable
+
+from edgeagent.messages import Rejection, Step, Transcript
+
+SERVED_S = 10.0
+"""After the last thing that was said, asked, done or answered; a question can be answered for as long."""
+SPEECH_S = 1.0
+
+
+class Idleness:
+    """When something was last said or done. May be told from any thread. `clock` goes only forward, in seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Begin as somebody who has just been served."""
+        self._clock = clock
+        self._served = self._spoken = clock()
+
+    def note(self, step: Step) -> None:
+        """Note a step."""
+        if isinstance(step, Rejection):
+            return
+        if isinstance(step, Transcript) and step.ended_by != "text":
+            self._spoken = self._clock()
+        else:
+            self._served = self._clock()
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether nobody has been served for a while, and nobody speaks."""
+        now = self._clock()
+        return now - self._served >= SERVED_S and now - self._spoken >= SPEECH_S

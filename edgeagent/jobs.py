@@ -1,0 +1,76 @@
+"""Jobs on the bus: what the fleet asks of this device, read strictly; and what has become of it, told. Pure.
+
+`dn/job` is retained: the job of this device, a pointer and no queue. `up/job/<id>` is told at every step, with an `id`
+by which a repetition is known. A job is a hint: what may be installed is decided by signed metadata alone.
+"""
+
+import json
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgeagent.bounded_json import parse
+from edgeagent.errors import PayloadError
+from edgeagent.messages import Message
+from edgeagent.topics import Address
+from edgeagent.update.course import Job, Told
+from edgeagent.update.manifest import FAMILY, VERSION
+
+LARGEST_JOB_BYTES = 4_096
+LARGEST_RESULT_BYTES = 16 << 10
+_LONGEST_TEXT = 300
+
+Time = Annotated[float, Field(ge=0, le=1e11)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class UpdateJob(_Form):
+    """To have a version of a family. Times in seconds since 1970."""
+
+    kind: Literal["update"]
+    family: Annotated[str, Field(pattern=FAMILY)]
+    version: Annotated[str, Field(pattern=VERSION)]
+    created: Time
+    not_before: Time = 0.0
+    not_after: Time | None = None
+
+
+class CancelJob(_Form):
+    """To end the job of this id as far as it can still be ended."""
+
+    kind: Literal["cancel"]
+
+
+def job_of(payload: bytes) -> Job | CancelJob | None:
+    """Return what is asked for; None where nothing is: the pointer was removed. Raise PayloadError."""
+    if not payload:
+        return None
+    found = parse(payload, largest=LARGEST_JOB_BYTES)
+    kind = found.get("kind") if isinstance(found, dict) else None
+    form = CancelJob if kind == "cancel" else UpdateJob
+    try:
+        asked = form.model_validate(found)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise PayloadError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if isinstance(asked, CancelJob):
+        return asked
+    return Job(asked.id, asked.family, asked.version, asked.created, asked.not_before, asked.not_after)
+
+
+def told(address: Address, what: Told) -> Message:
+    """Return the message that tells the fleet of a step."""
+    payload = json.dumps(dict(what.body), separators=(",", ":")).encode()
+    if len(payload) > LARGEST_RESULT_BYTES:
+        short = {key: value for key, value in what.body.items() if isinstance(value, int | float | str)}
+        payload = json.dumps({key: _cut(value) for key, value in short.items()}, separators=(",", ":")).encode()
+    return Message(f"{address.up}/job/{what.body['job']}", payload, qos=1)
+
+
+def _cut(value: float | str) -> float | str:
+    return value[:_LONGEST_TEXT] if isinstance(value, str) else value

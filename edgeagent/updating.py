@@ -1,0 +1,285 @@
+"""The daemon's part in updates: takes jobs, starts the updater beside the listening, tells the fleet, begins anew.
+
+Rules:
+- the updater is another process, which gives way; this one listens and obeys meanwhile;
+- nothing is begun, and nobody is made deaf by a new start, while somebody speaks or is answered;
+- a job is in the journal before it is acknowledged; what became of it is told until the broker has it.
+"""
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from edgeagent import jobs
+from edgeagent.errors import BusError, PayloadError, UpdateError
+from edgeagent.inbox import Received
+from edgeagent.link import Bus
+from edgeagent.messages import Message
+from edgeagent.releases import InUse
+from edgeagent.topics import Address
+from edgeagent.update.block_frames import HEADER_BYTES, LARGEST_BLOCK_BYTES, LARGEST_QUESTION_BYTES, MOST_BLOCKS
+from edgeagent.update.course import Course
+from edgeagent.update.journal import Journal
+from edgeagent.update.places import JOURNAL, UPDATES
+from edgeagent.update.steps import is_due
+from edgeagent.voice_health import VoiceHealth
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 2.0
+LATER_S = 60.0
+TROUBLE_S = 300.0
+PROBATION_S = 300.0
+SAVE_S = 900.0
+TELL_AGAIN_S = 30.0
+QUESTION_EXPIRY_S = 20
+MOST_WAITING_BYTES = 2 * MOST_BLOCKS * (LARGEST_BLOCK_BYTES + HEADER_BYTES) // 4
+"""Blocks that the updater has not taken: as many as it has asked for."""
+_SOCKET_BYTES = 1 << 20
+
+T = TypeVar("T")
+
+
+class NewStartError(Exception):
+    """The agent is to be started anew: another release is current."""
+
+
+class Updating:
+    """What is under way on this device, and whom it is told."""
+
+    def __init__(
+        self, in_use: InUse, bus: Bus, address: Address, health: VoiceHealth, is_idle: Callable[[], bool]
+    ) -> None:
+        """Begin with what is in the journal."""
+        self._in_use, self._bus, self._address, self._health, self._is_idle = in_use, bus, address, health, is_idle
+        self._update = in_use.settings.update
+        self._folder = in_use.settings.device.state_dir / UPDATES
+        self._clerk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._journal: Journal | None = None
+        self._wake, self._news = asyncio.Event(), asyncio.Event()
+        self._not_before = 0.0
+        self._blocks: _Relay | None = None
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return what is to be heard from the bus."""
+        blocks = (self._address.blocks,) if self._update.over_bus else ()
+        return (self._address.job, *blocks) if self._update.families else ()
+
+    async def take(self, received: Received) -> bool:
+        """Take what came for updates. Return False for anything else."""
+        if received.topic == self._address.blocks:
+            if self._blocks is not None:
+                self._blocks.answer(received.payload)
+            received.acknowledge()
+            return True
+        if received.topic != self._address.job:
+            return False
+        try:
+            job = jobs.job_of(received.payload)
+            if isinstance(job, jobs.CancelJob):
+                await self._clerks(lambda journal: journal.wish(job.id, "cancel"))
+            elif job is not None and job.family not in self._update.families:
+                log.warning("job refused", extra={"job": job.id, "problem": f"{job.family} is none of our families"})
+            elif job is not None:
+                await self._clerks(lambda journal: journal.accept(job, time.time()))
+                log.info("job", extra={"job": job.id, "family": job.family, "version": job.version})
+        except PayloadError as error:
+            log.warning("job refused", extra={"problem": str(error)})
+        except UpdateError as error:
+            log.warning("job refused", extra={"code": error.code, "problem": str(error)})
+            if error.code not in {"bad-job", "too-many-jobs"}:
+                return True  # not taken down: the broker shall send it again
+        received.acknowledge()
+        self.look()
+        return True
+
+    def look(self) -> None:
+        """Look at once at what there is to do."""
+        self._not_before = 0.0
+        self._wake.set()
+
+    async def keep(self) -> None:
+        """Carry on what is under way, for ever. Raise NewStartError when another release has become current."""
+        saved = time.monotonic()
+        try:
+            while True:
+                self._health.reach(is_fleet_reachable=self._bus.is_connected)
+                if await asyncio.to_thread(self._in_use.is_out_of_date):
+                    await self._until_idle()
+                    raise NewStartError
+                if time.monotonic() - saved > SAVE_S:
+                    await asyncio.to_thread(self._health.save)
+                    saved = time.monotonic()
+                if time.monotonic() >= self._not_before and await self._is_due():
+                    await self._until_idle()
+                    await asyncio.to_thread(self._health.save)
+                    await self._carry_on()
+                    continue
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                self._wake.clear()
+        finally:
+            self._clerk.shutdown(wait=False, cancel_futures=True)
+
+    async def tell(self) -> None:
+        """Tell the fleet what became of its jobs, until it has been heard, for ever."""
+        while True:
+            results = await self._clerks(lambda journal: journal.results()) if self._has_journal() else ()
+            for one in results:
+                if not await self._is_told(jobs.told(self._address, one)):
+                    break
+                await self._clerks(lambda journal, seq=one.seq: journal.acknowledge(seq))  # type: ignore[misc]
+            else:
+                if results:
+                    continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), TELL_AGAIN_S if results else LOOK_S)
+            self._news.clear()
+
+    async def _is_told(self, message: Message) -> bool:
+        try:
+            return await self._bus.deliver(message)
+        except BusError as error:
+            log.warning("a result cannot be told", extra={"topic": message.topic, "problem": str(error)})
+            return False
+
+    def _has_journal(self) -> bool:
+        return self._journal is not None or (self._folder / JOURNAL).exists()
+
+    async def _clerks(self, work: Callable[[Journal], T]) -> T:
+        """Have something done with the journal, in the thread to which it belongs. Raise UpdateError."""
+
+        def done() -> T:
+            if self._journal is None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._journal = Journal(self._folder / JOURNAL)
+            return work(self._journal)
+
+        return await asyncio.get_running_loop().run_in_executor(self._clerk, done)
+
+    async def _is_due(self) -> bool:
+        if not self._has_journal():
+            return False
+        try:
+            course = await self._clerks(lambda journal: journal.under_way())
+        except UpdateError as error:
+            log.warning("journal", extra={"problem": str(error)})
+            self._not_before = time.monotonic() + TROUBLE_S
+            return False
+        return course is not None and (course.state != "waiting" or bool(course.wish) or is_due(course, time.time()))
+
+    async def _until_idle(self) -> None:
+        while not self._is_idle():  # noqa: ASYNC110  # it becomes so by nothing happening
+            await asyncio.sleep(0.2)
+
+    async def _carry_on(self) -> None:
+        """Start the updater, and wait for it."""
+        status = await self._updater()
+        log.info("updater ended", extra={"status": status})
+        course = await self._clerks(lambda journal: journal.under_way())
+        self._news.set()
+        self._not_before = time.monotonic() + self._wait_s(status, course)
+
+    def _wait_s(self, status: int, course: Course | None) -> float:
+        if course is None or course.is_ended:
+            return 0.0
+        if course.state == "probation":
+            return min(PROBATION_S, self._update.confirm_after_s / 3)
+        return LATER_S if status == 11 else TROUBLE_S  # noqa: PLR2004  # as edgeagent.update.__main__ says
+
+    async def _updater(self) -> int:
+        command = [sys.executable, "-m", "edgeagent.update"]
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) if self._update.over_bus else ()
+        if ends:
+            ours, theirs = ends
+            command += ["--blocks", str(theirs.fileno())]
+            self._blocks = _Relay(ours, self._bus, self._address)
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=[ends[1].fileno()] if ends else [],
+        )
+        try:
+            if ends:
+                ends[1].close()
+            await process.communicate(self._in_use.settings.model_dump_json().encode())
+            return process.returncode or 0
+        finally:
+            if process.returncode is None:
+                process.kill()  # it may be killed at any point
+                await process.wait()
+            if self._blocks is not None:
+                self._blocks.close()
+                self._blocks = None
+
+
+class _Relay:
+    """Between the updater's socket and the bus: questions out, blocks in, and never more than was asked for."""
+
+    def __init__(self, end: socket.socket, bus: Bus, address: Address) -> None:
+        self._end, self._bus, self._topic = end, bus, f"{address.up}/get"
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._asking: set[asyncio.Task[None]] = set()
+        end.setblocking(False)  # noqa: FBT003  # the standard library's
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+        self._loop.add_reader(end.fileno(), self._ask)
+
+    def answer(self, block: bytes) -> None:
+        """Hand a block to the updater; what it has not asked for is dropped."""
+        if self._bytes + len(block) > MOST_WAITING_BYTES:
+            return
+        self._waiting.append(block)
+        self._bytes += len(block)
+        if len(self._waiting) == 1:
+            self._hand_on()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._loop.remove_reader(self._end.fileno())
+        self._loop.remove_writer(self._end.fileno())
+        self._end.close()
+
+    def _hand_on(self) -> None:
+        try:
+            while self._waiting:
+                self._end.send(self._waiting[0])
+                self._bytes -= len(self._waiting.popleft())
+        except BlockingIOError:
+            self._loop.add_writer(self._end.fileno(), self._hand_on)
+            return
+        except OSError:  # the updater has ended
+            self._waiting.clear()
+            self._bytes = 0
+        self._loop.remove_writer(self._end.fileno())
+
+    def _ask(self) -> None:
+        try:
+            question = self._end.recv(LARGEST_QUESTION_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            question = b""
+        if not question:
+            self._loop.remove_reader(self._end.fileno())
+            return
+        task = self._loop.create_task(self._publish(question))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _publish(self, question: bytes) -> None:
+        try:
+            await self._bus.publish(Message(self._topic, question, qos=1, expiry_s=QUESTION_EXPIRY_S))
+        except BusError as error:
+            log.warning("blocks cannot be asked for", extra={"problem": str(error)})
