@@ -292,6 +292,17 @@ class Agent:
             await carry_out_due(self._around)
             await asyncio.sleep(LOOK_AT_AGENDA_S)
 
+    def close(self) -> None:
+        """Put down what is counted, once nothing happens any more."""
+        if self.updating is not None:
+            self.updating.close()
+            self.voice_health.save(is_over=True)
+
+    async def obey_orders(self) -> None:
+        """Carry out orders from the bus, for ever; those that were waiting for us wait until the devices are known."""
+        await self.settle()
+        await self.orders.obey()
+
     async def settle(self) -> None:
         """Wait until the devices that are there have announced themselves and can be understood."""
         began = quiet_since = time.monotonic()

@@ -47,7 +47,7 @@ async def opened(
             "observe": agent.observe(),
             "observe plant": agent.observe_plant(),
             "keep grammar": agent.keep_grammar(),
-            "obey orders": agent.orders.obey(),
+            "obey orders": agent.obey_orders(),
             "obey urgent orders": agent.orders.obey_urgent(),
             "send events": agent.send_events(),
             "agenda": agent.carry_out_due(),
@@ -63,15 +63,16 @@ async def opened(
             }
         if agent.updating is not None:
             duties["tell of updates"] = agent.updating.tell()
-        async with doing(duties):
-            try:
-                yield agent
-            finally:
-                await agent.notes.flush()
-                if agent.updating is not None:
-                    agent.voice_health.save(is_over=True)
-                if reports is not None:
-                    await bus.publish(reports.state(online=False, reason="stopped"))
+        try:
+            async with doing(duties):
+                try:
+                    yield agent
+                finally:
+                    await agent.notes.flush()
+                    if reports is not None:
+                        await bus.publish(reports.state(online=False, reason="stopped"))
+        finally:
+            agent.close()
 
 
 def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":

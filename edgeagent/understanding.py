@@ -2,22 +2,21 @@
 
 import logging
 import random
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from edgeagent.act.plan import INTENTS
 from edgeagent.act.vocabulary import Lists
-from edgeagent.errors import ModelError
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.grammar.commands import CommandSet, merge
 from edgeagent.grammar.narrowing import only_kinds
 from edgeagent.grammar.spoken import Phrase
 from edgeagent.messages import Kind
 from edgeagent.settings import UnderstandingSettings
+from edgeagent.shipped import built_in_model
 from edgeagent.understand.head import learn_head
 from edgeagent.understand.interpret import Interpreter
-from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
+from edgeagent.understand.model.bundle import Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understand.model.segments import Segments
@@ -27,11 +26,8 @@ from edgeagent.understand.taught import Taught
 
 log = logging.getLogger(__name__)
 
-BUILT_IN = "command-en"
 SENTENCES_OF_A_LESSON = 40
 NOTHING = Taught()
-_PLACES = (Path(__file__).parents[1] / "models", Path(sys.prefix) / "share" / "edgeagent" / "models")
-"""Where models that ship lie: beside the package in a checkout, or where an installed package has put them."""
 
 
 def load_model(settings: UnderstandingSettings) -> CommandModel | None:
@@ -54,15 +50,6 @@ def load_model(settings: UnderstandingSettings) -> CommandModel | None:
 def model_folder(settings: UnderstandingSettings) -> Path:
     """Return the folder of the model that the settings name. Raise ModelError if the one that ships is not there."""
     return built_in_model() if settings.model == "built-in" else Path(settings.model).expanduser()
-
-
-def built_in_model() -> Path:
-    """Return the folder of the model that ships. Raise ModelError if it is not there."""
-    for place in _PLACES:
-        if (place / BUILT_IN / MANIFEST).is_file():
-            return place / BUILT_IN
-    looked = " or ".join(str(place) for place in _PLACES)
-    raise ModelError(f"no model {BUILT_IN} in {looked}", remedy='Install it, or set [understanding] model = "off".')
 
 
 def segments_of(bundle: Bundle, runtime: str) -> Segments:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TypeVar
 
 from edgeagent import jobs
@@ -107,43 +108,51 @@ class Updating:
         self._not_before = 0.0
         self._wake.set()
 
+    def close(self) -> None:
+        """Let go of the journal, once nothing uses it any more."""
+        self._clerk.shutdown(wait=False, cancel_futures=True)
+
     async def keep(self) -> None:
         """Carry on what is under way, for ever. Raise NewStartError when another release has become current."""
         saved = time.monotonic()
-        try:
-            while True:
-                self._health.reach(is_fleet_reachable=self._bus.is_connected)
-                if await asyncio.to_thread(self._in_use.is_out_of_date):
-                    await self._until_idle()
-                    raise NewStartError
-                if time.monotonic() - saved > SAVE_S:
-                    await asyncio.to_thread(self._health.save)
-                    saved = time.monotonic()
-                if time.monotonic() >= self._not_before and await self._is_due():
-                    await self._until_idle()
-                    await asyncio.to_thread(self._health.save)
-                    await self._carry_on()
-                    continue
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), LOOK_S)
-                self._wake.clear()
-        finally:
-            self._clerk.shutdown(wait=False, cancel_futures=True)
+        while True:
+            self._health.reach(is_fleet_reachable=self._bus.is_connected)
+            if await asyncio.to_thread(self._in_use.is_out_of_date):
+                await self._until_idle()
+                raise NewStartError
+            if time.monotonic() - saved > SAVE_S:
+                await asyncio.to_thread(self._health.save)
+                saved = time.monotonic()
+            if time.monotonic() >= self._not_before and await self._is_due():
+                await self._until_idle()
+                await asyncio.to_thread(self._health.save)
+                await self._carry_on()
+                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+            self._wake.clear()
 
     async def tell(self) -> None:
         """Tell the fleet what became of its jobs, until it has been heard, for ever."""
         while True:
-            results = await self._clerks(lambda journal: journal.results()) if self._has_journal() else ()
+            wait_s = LOOK_S
+            try:
+                if self._has_journal() and not await self._is_all_told():
+                    wait_s = TELL_AGAIN_S
+            except UpdateError as error:
+                log.warning("results cannot be read", extra={"problem": str(error), "remedy": error.remedy})
+                wait_s = TROUBLE_S
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), wait_s)
+            self._news.clear()
+
+    async def _is_all_told(self) -> bool:
+        while results := await self._clerks(lambda journal: journal.results()):
             for one in results:
                 if not await self._is_told(jobs.told(self._address, one)):
-                    break
-                await self._clerks(lambda journal, seq=one.seq: journal.acknowledge(seq))  # type: ignore[misc]
-            else:
-                if results:
-                    continue
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), TELL_AGAIN_S if results else LOOK_S)
-            self._news.clear()
+                    return False
+                await self._clerks(partial(Journal.acknowledge, seq=one.seq))
+        return True
 
     async def _is_told(self, message: Message) -> bool:
         try:
@@ -185,9 +194,14 @@ class Updating:
         """Start the updater, and wait for it."""
         status = await self._updater()
         log.info("updater ended", extra={"status": status})
-        course = await self._clerks(lambda journal: journal.under_way())
         self._news.set()
-        self._not_before = time.monotonic() + self._wait_s(status, course)
+        try:
+            course = await self._clerks(lambda journal: journal.under_way())
+        except UpdateError as error:
+            log.warning("journal", extra={"problem": str(error), "remedy": error.remedy})
+            self._not_before = time.monotonic() + TROUBLE_S
+        else:
+            self._not_before = time.monotonic() + self._wait_s(status, course)
 
     def _wait_s(self, status: int, course: Course | None) -> float:
         if course is None or course.is_ended:

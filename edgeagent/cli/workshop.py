@@ -96,7 +96,7 @@ def evaluate_text(
 ) -> None:
     """Judge a model on labelled sentences: intents, slots, frames, scope, calibration, exits."""
     from edgeagent.evaluate.text import evaluate_text as judge
-    from edgeagent.understanding import built_in_model
+    from edgeagent.shipped import built_in_model
 
     figures, answered = judge(built_in_model() if model is None else model, data, runtime)
     if plot is not None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from edgeagent import __version__
 from edgeagent.act.vocabulary import Lists
+from edgeagent.shipped import MANIFEST
 from edgeagent.train.calibrate import Judged, temperature_of, threshold_of
 from edgeagent.train.corpus import Corpus, Encoded
 from edgeagent.train.examples import OUTSIDE, Example
@@ -26,7 +27,7 @@ from edgeagent.train.noise import AROUND, FILLERS, POLITE_AFTER, POLITE_BEFORE
 from edgeagent.train.phrases import phrases
 from edgeagent.train.recipe import Recipe
 from edgeagent.train.tflite import tflite_graphs
-from edgeagent.understand.model.bundle import MANIFEST, VERSION, Bundle, Manifest, open_bundle
+from edgeagent.understand.model.bundle import VERSION, Bundle, Manifest, open_bundle
 from edgeagent.understand.model.gazetteer import FEATURES, Gazetteer
 from edgeagent.understand.model.model import CommandModel, by_label, likeness_of, prototypes_of
 from edgeagent.understand.model.onnx_segments import OnnxSegments

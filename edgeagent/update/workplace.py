@@ -14,7 +14,7 @@ from edgeagent import __version__, voice_health
 from edgeagent.errors import ModelError, UpdateError
 from edgeagent.hear.clips import CLIPS, load_clips
 from edgeagent.settings import AgentSettings, UpdateSettings
-from edgeagent.understanding import BUILT_IN, built_in_model
+from edgeagent.shipped import BUILT_IN, built_in_model
 from edgeagent.update import self_test
 from edgeagent.update.bandwidth import Bandwidth
 from edgeagent.update.delta_fetcher import DeltaFetcher

@@ -17,8 +17,8 @@ from edgeagent.evaluate.scope import scope
 from edgeagent.evaluate.scores import auroc, calibration_error, slot_scores
 from edgeagent.evaluate.text import evaluate_text
 from edgeagent.evaluate.understanding import VERDICTS, understanding
+from edgeagent.shipped import built_in_model
 from edgeagent.understand.model.decode import Span
-from edgeagent.understanding import built_in_model
 
 RANDOM = random.Random(4)  # noqa: S311 - samples, not secrets
 DATA = Path(__file__).parents[1] / "data"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeagent.understanding import built_in_model
+from edgeagent.shipped import built_in_model
 
 pytestmark = pytest.mark.slow
 

@@ -16,13 +16,14 @@ from edgeagent.errors import ModelError
 from edgeagent.evaluate.judging import Judge
 from edgeagent.messages import Rejection
 from edgeagent.settings import UnderstandingSettings
-from edgeagent.understand.model.bundle import MANIFEST, Bundle, open_bundle
+from edgeagent.shipped import MANIFEST, built_in_model
+from edgeagent.understand.model.bundle import Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer, Marks
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understand.model.segments import Floats, RawOffer
 from edgeagent.understand.model.self_test import disagreements
 from edgeagent.understand.model.wordpieces import Ids
-from edgeagent.understanding import built_in_model, load_model, segments_of
+from edgeagent.understanding import load_model, segments_of
 
 
 class ReferenceSegments:

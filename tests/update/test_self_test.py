@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edgeagent.errors import UpdateError
-from edgeagent.understanding import built_in_model
+from edgeagent.shipped import built_in_model
 from edgeagent.update.self_test import DEFAULT, LARGEST_REPORT_BYTES, Limits, Report, judged, run, self_test
 
 pytestmark = pytest.mark.slow

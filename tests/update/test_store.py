@@ -13,7 +13,7 @@ from update.folder_repository import sha256
 from update.updating import FAMILY, JOURNAL, update
 
 from edgeagent.errors import UpdateError
-from edgeagent.understanding import built_in_model
+from edgeagent.shipped import built_in_model
 from edgeagent.update.journal import Journal
 from edgeagent.update.kept import Quarantined
 from edgeagent.update.nouns import ReleaseFile

@@ -11,7 +11,7 @@ from update.hostile import Repository, Server, serving
 from update.updating import FAMILY, GOOD
 
 from edgeagent.errors import UpdateError
-from edgeagent.understanding import built_in_model
+from edgeagent.shipped import built_in_model
 from edgeagent.update.course import Job
 from edgeagent.update.download import Downloads
 from edgeagent.update.journal import Journal

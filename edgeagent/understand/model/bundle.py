@@ -10,12 +10,12 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from edgeagent.errors import ModelError
+from edgeagent.shipped import MANIFEST
 from edgeagent.strict import Strict
 from edgeagent.understand.model.gazetteer import FEATURES
 from edgeagent.understand.model.labels import Label
 
 VERSION = 1
-MANIFEST = "manifest.json"
 MOST_BYTES = 64 << 20
 _REMEDY = "Install the model again, or name another folder: [understanding] model."
 RiskClass = Literal["free", "guarded"]
