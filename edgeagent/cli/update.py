@@ -95,7 +95,8 @@ def roll_back_release(family: Family = None, settings: SettingsFile = None) -> N
 
     wanted = settings_of(settings)
     course = roll_back(wanted.device.state_dir, _only(wanted.update.families, family))
-    _say(f"{course.job.family} {course.job.version} is current again")
+    back = course.job.version if course.notes.get("release") else "as it ships"
+    _say(f"{course.job.family}: {back}")
     _say(
         "the agent is started anew when nobody is being served" if ring(wanted) else "the agent opens it when it starts"
     )

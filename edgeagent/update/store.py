@@ -165,10 +165,14 @@ class Store:
         return release
 
     def opening(self, family: str, built_in: Path | None) -> Opened | None:
-        """Return the current release if it is whole, else the previous, else the one that ships; None without any."""
+        """Return the current release if it is whole, else the previous, else the one that ships; None without any.
+
+        Where none is current, the one that ships is.
+        """
         problems: list[str] = []
+        has_current = _FAMILY.fullmatch(family) and os.path.lexists(self._slots / family / "current")
         for slot in ("current", "previous"):
-            if (release_id := self.id_in(family, slot)) is None:
+            if not has_current or (release_id := self.id_in(family, slot)) is None:
                 continue
             try:
                 return Opened(self.bundle(release_id), self.check(release_id), slot, tuple(problems))

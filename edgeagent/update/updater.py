@@ -162,26 +162,30 @@ def starting(store: Store, journal: Journal, family: str) -> None:
 
 
 def take_back(store: Store, journal: Journal, family: str, now: float) -> Course:
-    """Make the previous release current again because the owner wants it; the floor holds here too.
+    """Make the previous release current again, or the one that ships, because the owner wants it; the floor holds.
 
-    Raise UpdateError "busy" while a job is under way, "nothing-before" without a previous release that is whole,
-    "below-floor".
+    Raise UpdateError "busy" while a job is under way, "nothing-before" if what ships is current already, "below-floor",
+    "damaged".
     """
     settle(store, journal, now)
     if journal.under_way() is not None:
         raise UpdateError("an update is under way", code="busy", remedy="Cancel it, or wait: edgeagent update status.")
-    before = store.id_in(family, "previous")
-    if before is None:
-        raise UpdateError(f"{family} has no previous release", code="nothing-before", remedy="Ask for a version.")
-    release = store.check(before)
-    if release.security < store.kept.floors().get(family, 0):
+    was, before = store.id_in(family, "current"), store.id_in(family, "previous")
+    if was is None:
+        raise UpdateError(f"{family} is as it ships", code="nothing-before", remedy="Ask for a version.")
+    release = None if before is None else store.check(before)
+    version, security = ("0", 0) if release is None else (release.version, release.security)
+    if security < store.kept.floors().get(family, 0):
         raise UpdateError(
-            f"{family} {release.version} lacks what later releases have mended",
+            f"{family} {version} lacks what later releases have mended",
             code="below-floor",
             remedy="Choose a newer release.",
         )
-    job = Job(f"owner-{now:.3f}", family, release.version, created=now, is_local=True, may_go_back=True)
+    job = Job(f"owner-{now:.3f}", family, version, created=now, is_local=True, may_go_back=True)
     course = journal.accept(job, now)
-    was = store.id_in(family, "current")
-    store.switch(family, before)
-    return journal.move(course, "confirmed", now=now, notes={"release": before, "was": was, "by": "owner"})
+    if before is None:
+        store.put_back(family, current=None, previous=was)
+    else:
+        store.switch(family, before)
+    notes = {"release": before, "was": was, "by": "owner"}
+    return journal.move(course, "confirmed", now=now, notes=notes)

@@ -160,3 +160,69 @@ def test_a_job_from_the_fleet_is_carried_out_while_orders_are_obeyed_and_told_to
                 assert len(agent.births) == 2
 
     run(journey(), 150)
+
+
+def test_the_owner_has_the_newest_version_keeps_it_and_goes_back(tmp_path: Path) -> None:
+    async def journey() -> None:
+        publisher = Publisher(tmp_path)
+        publisher.release("0.2.0")
+        publisher.release("0.10.0")
+        with mosquitto() as broker, served(publisher.out) as url:
+            async with device(tmp_path, f'url = "{url}"', broker.port, publisher.root) as agent:
+                file = tmp_path / "edgeagent.toml"
+                code, said = await command("update", "apply", "--wait", "--settings", file)
+                assert (code, "0.10.0 is confirmed" in said) == (0, True), said
+                assert "downloading:" in said
+                code, said = await command("update", "status", "--json", "--settings", file)
+                assert json.loads(said)["families"][FAMILY]["current"] == "0.10.0"
+                assert (await command("update", "pin", "--as", "0.10.0", "--settings", file))[0] == 0
+                await agent.ask("j1", "0.2.0")
+                await eventually(lambda: agent.states("j1")[-1:] == ["rejected"], within_s=60)
+                assert agent.told["j1"][-1]["code"] == "pinned"
+                births = len(agent.births)
+                code, said = await command("update", "rollback", "--settings", file)
+                assert (code, "as it ships" in said) == (0, True), said
+                await eventually(lambda: len(agent.births) > births, within_s=40)
+                assert agent.births[-1]["releases"] == {}
+
+    run(journey(), 200)
+
+
+def test_without_an_agent_the_owner_updates_all_the_same_and_a_fault_is_told(tmp_path: Path) -> None:
+    async def journey() -> None:
+        publisher = Publisher(tmp_path)
+        publisher.release("0.2.0")
+        publisher.release("0.3.0", {"golden.json": b"{}"})
+        file = settings_in(tmp_path, 1, f'folder = "{publisher.out}"')
+        code, said = await command("update", "apply", "--settings", file)
+        assert (code, "no root of trust" in said) == (1, True), said
+        assert (await command("update", "trust", publisher.root, "--yes", "--settings", file))[0] == 0
+        code, said = await command("update", "apply", "--as", "0.3.0", "--settings", file)
+        assert (code, "failed: self-test-refused" in said) == (1, True), said
+        code, said = await command("update", "apply", "--as", "0.2.0", "--settings", file)
+        assert (code, "0.2.0 is in place" in said) == (0, True), said
+        code, said = await command("update", "history", "--settings", file)
+        assert (code, "0.3.0: failed (self-test-refused" in said, "0.2.0: probation" in said) == (0, True, True), said
+
+    run(journey(), 100)
+
+
+def test_a_device_without_the_web_gets_its_update_over_the_broker(tmp_path: Path) -> None:
+    async def journey() -> None:
+        publisher = Publisher(tmp_path)
+        publisher.release("0.2.0", {"words.txt": b"not looked at" * 100_000})
+        with mosquitto() as broker:
+            async with device(tmp_path, "over_bus = true", broker.port, publisher.root) as agent:
+                serving = await asyncio.create_subprocess_exec(
+                    *PROGRAM, "release", "serve", str(publisher.out), "--settings", str(tmp_path / "edgeagent.toml")
+                )
+                try:
+                    await agent.ask("j1", "0.2.0")
+                    await eventually(lambda: "probation" in agent.states("j1"), within_s=60)
+                    await agent.turned("ON")
+                    await eventually(lambda: agent.states("j1")[-1:] == ["confirmed"], within_s=60)
+                finally:
+                    serving.terminate()
+                    assert await serving.wait() == 0
+
+    run(journey(), 150)
