@@ -1,7 +1,10 @@
 """Deltas: they save bytes where models are alike, and make nothing but what was wanted."""
 
+import struct
+
 import numpy as np
 import pytest
+from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,7 +36,7 @@ def test_a_model_whose_numbers_have_all_moved_a_little_is_smaller_as_a_differenc
     moved = (np.frombuffer(OLD, np.uint8) + DRAW.integers(0, 3, len(OLD), np.uint8)).tobytes()
     delta = make(OLD, moved)
     assert delta is not None
-    assert delta[4:5] == b"S"
+    assert delta[4:5] == b"A"
     assert len(delta) < 0.35 * len(moved)
     assert apply(OLD, delta, len(moved)) == moved
 
@@ -70,3 +73,24 @@ def test_a_delta_is_worth_it_only_below_its_share() -> None:
     half = OLD[:100_000] + DRAW.integers(0, 256, 200_000, np.uint8).tobytes()
     delta = make(OLD, half)
     assert delta is None or len(delta) < WORTH_IT * len(half)
+
+
+def test_what_has_moved_because_something_before_it_grew_is_still_a_difference() -> None:
+    moved = (np.frombuffer(OLD, np.uint8) + DRAW.integers(0, 3, len(OLD), np.uint8)).tobytes()
+    new = moved[:90_000] + b"a tensor's name, longer than before" * 30 + moved[90_000:]
+    delta = make(OLD, new)
+    assert delta is not None
+    assert delta[4:5] == b"A"
+    assert len(delta) < 0.35 * len(new)
+    assert apply(OLD, delta, len(new)) == new
+
+
+@pytest.mark.parametrize(
+    "stretches",
+    [[(0, 0), (0, 1)], [(5, 0), (3, 0)], [(-1, 0)], [(0, 1 << 62)], [(0, -(1 << 62))], [(1 << 40, 0)]],
+)
+def test_stretches_that_are_out_of_order_or_far_away_are_refused(stretches: list[tuple[int, int]]) -> None:
+    table = b"".join(struct.pack(">qq", *one) for one in stretches)
+    body = struct.pack(">H", len(stretches)) + table + bytes(2_000)
+    delta = MAGIC + b"A" + struct.pack(">Q", 2_000) + zstd.compress(body)
+    assert applied(OLD, delta, 2_000) == "bad-delta"
