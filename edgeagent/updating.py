@@ -67,7 +67,7 @@ class Updating:
         self._journal: Journal | None = None
         self._wake, self._news = asyncio.Event(), asyncio.Event()
         self._not_before = 0.0
-        self._blocks: _Relay | None = None
+        self._blocks: Relay | None = None
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -216,7 +216,7 @@ class Updating:
         if ends:
             ours, theirs = ends
             command += ["--blocks", str(theirs.fileno())]
-            self._blocks = _Relay(ours, self._bus, self._address)
+            self._blocks = Relay(ours, self._bus, self._address)
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=subprocess.PIPE,
@@ -237,10 +237,11 @@ class Updating:
                 self._blocks = None
 
 
-class _Relay:
+class Relay:
     """Between the updater's socket and the bus: questions out, blocks in, and never more than was asked for."""
 
     def __init__(self, end: socket.socket, bus: Bus, address: Address) -> None:
+        """Take our end of the socket, which is closed with this."""
         self._end, self._bus, self._topic = end, bus, f"{address.up}/get"
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes] = deque()

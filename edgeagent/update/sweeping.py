@@ -14,6 +14,7 @@ from edgeagent.update.store import MANIFEST, SLOTS, Store
 PARTIALS_KEPT_S = 7 * 86_400.0
 """A file that was fetched in part is gone on with for a week."""
 _ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_BESIDE_A_PART = frozenset({".at", ".new"})
 _TEMPORARY = re.compile(r"\.(security|pins|quarantine)\.json\..+", re.ASCII)
 """What `write_durably` leaves when it is cut off."""
 
@@ -28,7 +29,8 @@ def sweep(store: Store, *, releases: Collection[str], files: Collection[str], no
         named = {store.id_in(family, slot) for family in store.families() for slot in SLOTS}
         _sweep_releases(store.root / "releases", {*named, *releases})
         _sweep_files(store.root / "files", frozenset(files))
-        _sweep_staging(store.staging, lambda age_s: not 0 <= age_s < PARTIALS_KEPT_S, now)
+        is_busy = bool(releases or files)
+        _sweep_staging(store.staging, lambda path: _is_left(path, now, is_busy=is_busy))
         for family in store.families():
             for slot in SLOTS:
                 if os.path.lexists(new := store.root / "slots" / family / f".{slot}.new"):
@@ -38,7 +40,7 @@ def sweep(store: Store, *, releases: Collection[str], files: Collection[str], no
 def empty_staging(store: Store) -> None:
     """Remove whatever was being fetched, to have its room. Raise UpdateError."""
     with disk(f"{store.staging} cannot be emptied"):
-        _sweep_staging(store.staging, lambda _: True, 0)
+        _sweep_staging(store.staging, lambda _: True)
 
 
 def _remove_temporary(folder: Path) -> None:
@@ -70,11 +72,20 @@ def _sweep_files(folder: Path, keep: Collection[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _sweep_staging(folder: Path, is_old: Callable[[float], bool], now: float) -> None:
+def _sweep_staging(folder: Path, is_left: Callable[[Path], bool]) -> None:
     for path in _entries(folder):
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode) or is_old(now - found.st_mtime):
+        if not stat.S_ISREG(path.lstat().st_mode) or is_left(path):
             _remove_any(path)
+
+
+def _is_left(path: Path, now: float, *, is_busy: bool) -> bool:
+    """Tell what nobody goes on with: half of a write, an offset without its part, what is old, what no job is for."""
+    if path.name.startswith("."):
+        return True
+    if path.suffix in _BESIDE_A_PART and not path.with_name(f"{path.name.partition('.')[0]}.part").exists():
+        return True
+    is_whole = _ID.fullmatch(path.name) is not None
+    return (is_whole and not is_busy) or not 0 <= now - path.lstat().st_mtime < PARTIALS_KEPT_S
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -1,11 +1,13 @@
 """Power cuts, kills and failing disks at every point of an update, and what is found after each (`power_cuts.py`)."""
 
+import hashlib
 import os
 import random
 import shutil
+import signal
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,27 +15,37 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from update.folder_repository import publish
 from update.forgetful_disk import CHANGING, SYNCING, Call, ForgetfulDisk, Policy, calls_of, ordinals
-from update.updating import FAMILY, JOURNAL, update
+from update.updating import FAMILY, FolderPublisher, update
+from update.zygote import Zygote
 
 from edgeagent.errors import UpdateError
+from edgeagent.update.floor import FileShelf, Floor, FloorKeeper
 from edgeagent.update.journal import Journal
+from edgeagent.update.places import JOURNAL, TRUST, TUF, UPDATES, JournalShelf
 from edgeagent.update.store import Store
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "edgeagent"
 JOB = "job-3"
+WEIGHTS = hashlib.shake_128(b"weights").digest(5_000)
 FILES: Mapping[str, Mapping[str, bytes]] = {
     "1.0.0": {"manifest.json": b"one", "shared.bin": b"s" * 3_000, "inner/words.txt": b"a\nb\n"},
-    "2.0.0": {"manifest.json": b"two", "shared.bin": b"s" * 3_000, "inner/words.txt": b"a\nb\nc\n"},
+    "2.0.0": {
+        "manifest.json": b"two",
+        "shared.bin": b"s" * 3_000,
+        "inner/words.txt": b"a\nb\nc\n",
+        "weights.bin": WEIGHTS,
+    },
     "3.0.0": {
         "manifest.json": b"three",
         "shared.bin": b"s" * 3_000,
         "inner/words.txt": b"d\n",
         "new.bin": b"n" * 5_000,
+        "weights.bin": WEIGHTS[:2_000] + b"trained anew" + WEIGHTS[2_000:],
     },
 }
+"""One file that stays, small ones that are fetched, a new one, and one that comes as a delta."""
 SECURITY = {"1.0.0": 0, "2.0.0": 1, "3.0.0": 2}
 POLICIES: tuple[Policy, ...] = ("synced", "names", "some")
 RUN_S = 60.0
@@ -53,6 +65,8 @@ FAILING = {
         "linkat",
     ),
 }
+_OWN = threading.local()
+ZYGOTES: list[Zygote] = []
 Point = Callable[[], str]
 """Does one cut and returns what is wrong afterwards, or nothing."""
 
@@ -65,6 +79,8 @@ class Bench:
     package: Path
     """The folder that holds the package `edgeagent` to be cut; checks are always made with our own."""
     ids: Mapping[str, str]
+    trusted: Mapping[str, int]
+    """The signed versions below which nothing was trusted before the update."""
 
     @property
     def repository(self) -> Path:
@@ -80,15 +96,37 @@ class Bench:
         subprocess.run(["cp", "-a", self.prepared, root], check=True)
         return root
 
-    def run(self, root: Path, *strace: str) -> "subprocess.CompletedProcess[str]":
-        """Update under strace with these options."""
+    def run(self, root: Path, *strace: str) -> int:
+        """Update under strace with these options; return the exit status. Raise TimeoutExpired if it hangs."""
+        zygote = self._own_zygote()
+        copy = zygote.start(root, self.repository)
+        # with --seccomp-bpf, strace 6.1 injects no signal
+        looking_on = subprocess.Popen(["strace", "-f", "-qq", *strace, "-p", str(copy)], stderr=subprocess.DEVNULL)
+        try:
+            _await_tracer(copy, looking_on)
+            os.kill(copy, signal.SIGCONT)
+            looking_on.wait(RUN_S)
+        finally:
+            if looking_on.poll() is None:
+                looking_on.kill()
+                looking_on.wait()
+                os.kill(copy, signal.SIGKILL)
+            status = zygote.status()
+        return status
+
+    def _own_zygote(self) -> Zygote:
+        """Return this thread's."""
+        found: dict[Path, Zygote] = _OWN.__dict__.setdefault("zygotes", {})
+        if self.package not in found:
+            found[self.package] = self._zygote()
+        return found[self.package]
+
+    def _zygote(self) -> Zygote:
         paths = f"{self.package}{os.pathsep}{TESTS}"
-        environment = {**os.environ, "PYTHONPATH": paths, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-        command = ["strace", "-f", "-qq", *strace]  # with --seccomp-bpf, strace 6.1 injects no signal
-        program = [sys.executable, "-m", "update.updating", str(root), str(self.repository)]
-        return subprocess.run(
-            [*command, *program], capture_output=True, text=True, timeout=RUN_S, env=environment, cwd="/", check=False
-        )
+        settled = {"PYTHONPATH": paths, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        zygote = Zygote({**os.environ, **settled})
+        ZYGOTES.append(zygote)
+        return zygote
 
     def recorded(self, root: Path, *strace: str) -> list[Call]:
         """Update, and return every changing system call."""
@@ -100,28 +138,41 @@ class Bench:
             log.unlink()
 
 
+def _await_tracer(process: int, tracer: "subprocess.Popen[bytes]") -> None:
+    """Wait until a process is looked at."""
+    status = Path(f"/proc/{process}/status")
+    deadline = time.monotonic() + RUN_S
+    while f"TracerPid:\t{tracer.pid}\n" not in status.read_text():
+        if tracer.poll() is not None or time.monotonic() > deadline:
+            os.kill(process, signal.SIGKILL)
+            raise RuntimeError("strace cannot look on: is ptrace allowed?")
+        time.sleep(0.001)
+
+
 def bench_in(work: Path, package: Path = PACKAGE.parent) -> Bench:
-    """Prepare releases 1 and 2, installed and confirmed one after the other."""
-    repository, prepared = work / "repository", work / "prepared"
-    ids = {
-        version: publish(repository, FAMILY, version, files, security=SECURITY[version])
-        for version, files in FILES.items()
-    }
-    for version in ("1.0.0", "2.0.0"):
-        course = update(prepared, repository, f"job-{version[0]}", version)
+    """Prepare a device with releases 1 and 2, installed and confirmed one after the other, and publish the third."""
+    publisher, prepared = FolderPublisher(work), work / "prepared"
+    ids = {}
+    prepared.mkdir()
+    for version, files in FILES.items():
+        ids[version] = publisher.publish(version, files, SECURITY[version])
+        (prepared / TRUST).write_bytes(publisher.root)
+        if version == "3.0.0":
+            break
+        course = update(prepared, publisher.out, f"job-{version[0]}", version)
         assert course is not None
         assert course.state == "confirmed", course
-    journal = Journal(prepared / JOURNAL)
+    journal = Journal(prepared / UPDATES / JOURNAL)
     for told in journal.results(1_000):
         journal.acknowledge(told.seq)
     journal.close()
-    return Bench(work, package, ids)
+    return Bench(work, package, ids, _trusted(prepared))
 
 
 def judge(bench: Bench, root: Path, *, is_promised: bool = False) -> str:
     """Return what is wrong with what a cut has left, then start again and return what is wrong after that."""
     try:
-        found = _whole(bench, root) or _floor(root, 1)
+        found = _whole(bench, root) or _floor(root, 1) or _lower(bench, root)
         if found:
             return f"after the cut: {found}"
         if is_promised and _current(bench, root) != "3.0.0":
@@ -140,7 +191,7 @@ def _ended(bench: Bench, root: Path, *, is_confirmed: bool) -> str:
     version = _current(bench, root)
     if version != ("3.0.0" if is_confirmed else "2.0.0"):
         return f"ended, confirmed: {is_confirmed}, with {version}"
-    store, journal = Store(root), Journal(root / JOURNAL)
+    store, journal = Store(root / UPDATES), Journal(root / UPDATES / JOURNAL)
     try:
         least = 2 if is_confirmed else 1
         floors = store.kept.floors().get(FAMILY), journal.floors().get(FAMILY)
@@ -153,7 +204,7 @@ def _ended(bench: Bench, root: Path, *, is_confirmed: bool) -> str:
         return f"the fleet would be told {len(ends)} ends"
     if list(store.staging.iterdir()):
         return "something is left in staging"
-    if list(root.glob("*.damaged")):
+    if list(root.rglob("*.damaged")) or list(root.rglob("damaged")):
         return "a power cut was taken for damage"
     previous = store.id_in(FAMILY, "previous")
     expected = bench.ids["2.0.0" if is_confirmed else "1.0.0"]
@@ -165,13 +216,13 @@ def _ended(bench: Bench, root: Path, *, is_confirmed: bool) -> str:
 
 def _current(bench: Bench, root: Path) -> str:
     """Return the version that the link names, read without the store."""
-    target = str((root / "slots" / FAMILY / "current").readlink())
+    target = str((root / UPDATES / "slots" / FAMILY / "current").readlink())
     return {release_id: version for version, release_id in bench.ids.items()}.get(Path(target).name, target)
 
 
 def _whole(bench: Bench, root: Path) -> str:
     """Return what is wrong with the current release, read without the store."""
-    link = root / "slots" / FAMILY / "current"
+    link = root / UPDATES / "slots" / FAMILY / "current"
     if not link.is_symlink():
         return "no current release"
     version = _current(bench, root)
@@ -184,8 +235,31 @@ def _whole(bench: Bench, root: Path) -> str:
     return ""
 
 
+def _lower(bench: Bench, root: Path) -> str:
+    """Return which signed version could be followed by an older one now, though it could not before."""
+    before, after = bench.trusted, _trusted(root)
+    lower = [name for name, version in before.items() if after.get(name, 0) < version]
+    return f"the floor of {lower} fell" if lower else ""
+
+
+def _trusted(root: Path) -> dict[str, int]:
+    """Return the versions below which nothing is trusted, as the next start would see them."""
+    try:
+        journal = Journal(root / UPDATES / JOURNAL)
+    except UpdateError:
+        return _versions(FloorKeeper(FileShelf(root / TUF / "floor" / "floor.json")).floor)
+    try:
+        return _versions(FloorKeeper(FileShelf(root / TUF / "floor" / "floor.json"), JournalShelf(journal)).floor)
+    finally:
+        journal.close()
+
+
+def _versions(floor: Floor) -> dict[str, int]:
+    return {"root": floor.root, **floor.timestamp.versions, **floor.snapshot.versions}
+
+
 def _floor(root: Path, least: int) -> str:
-    found = Store(root).kept.floors().get(FAMILY, 0)
+    found = Store(root / UPDATES).kept.floors().get(FAMILY, 0)
     return "" if found >= least else f"the floor fell to {found}"
 
 
@@ -204,10 +278,10 @@ def _injected(bench: Bench, name: str, call: str, fault: str) -> str:
     try:
         ended = bench.run(root, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{fault}")
         is_killed = "KILL" in fault
-        if is_killed and ended.returncode == 0:
+        if is_killed and ended == 0:
             return "was not killed: the run was another than the recorded one"
-        if not is_killed and ended.returncode not in {0, 3}:
-            return f"fell over: {ended.stderr.strip().splitlines()[-1:]}"
+        if not is_killed and ended not in {0, 3}:
+            return f"fell over: {ended}"
         return judge(bench, root)
     except subprocess.TimeoutExpired:
         return "hung"
@@ -299,6 +373,11 @@ def score(*, sample: int = 1, mutate: Callable[[Path], None] | None = None, only
             raise RuntimeError("the update does not end even when nothing is cut")
         everything = (*injections(bench, calls), *power_cuts(bench, calls, recorded), *cuts_after_kills(bench, calls))
         points = [point for point in everything if point[0].startswith(only)][::sample]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = list(pool.map(lambda point: (point[0], point[1]()), points))
+        try:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                found = list(pool.map(lambda point: (point[0], point[1]()), points))
+        finally:
+            while ZYGOTES:
+                ZYGOTES.pop().close()
+            _OWN.__dict__.clear()
     return Score(len(points), tuple(one for one in found if one[1]), time.monotonic() - began)

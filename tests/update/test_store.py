@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 from update.cutting import FILES, TESTS, Bench, bench_in
 from update.folder_repository import sha256
-from update.updating import FAMILY, JOURNAL, update
+from update.updating import FAMILY, update
 
 from edgeagent.errors import UpdateError
 from edgeagent.shipped import built_in_model
 from edgeagent.update.journal import Journal
 from edgeagent.update.kept import Quarantined
 from edgeagent.update.nouns import ReleaseFile
+from edgeagent.update.places import JOURNAL, UPDATES
 from edgeagent.update.store import Store
 from edgeagent.update.sweeping import PARTIALS_KEPT_S, sweep
 
@@ -28,7 +29,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def store_of(bench: Bench) -> Store:
-    return Store(bench.prepared)
+    return Store(bench.prepared / UPDATES)
 
 
 def flip_a_bit(bench: Bench, version: str, name: str) -> None:
@@ -82,14 +83,14 @@ def test_a36_with_both_damaged_the_release_that_ships_serves(bench: Bench) -> No
 
 
 def test_a36_with_everything_gone_the_release_that_ships_serves(bench: Bench) -> None:
-    shutil.rmtree(bench.prepared)
+    shutil.rmtree(bench.prepared / UPDATES)
     assert source_of(bench) == "built-in"
     assert store_of(bench).opening(FAMILY, None) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\0" * 100])
 def test_a_manifest_that_was_changed_is_damage(bench: Bench, content: bytes) -> None:
-    path = bench.prepared / "releases" / bench.ids["2.0.0"] / "manifest.json"
+    path = bench.prepared / UPDATES / "releases" / bench.ids["2.0.0"] / "manifest.json"
     path.chmod(0o644)
     path.write_bytes(content)
     assert source_of(bench) == "previous"
@@ -99,7 +100,7 @@ def test_a_manifest_that_was_changed_is_damage(bench: Bench, content: bytes) -> 
     "target", ["/etc", "../../releases/../../etc", "../../releases/" + "0" * 64, "nowhere", "../.."]
 )
 def test_a26_a_link_that_leads_elsewhere_is_not_followed(bench: Bench, target: str) -> None:
-    link = bench.prepared / "slots" / FAMILY / "current"
+    link = bench.prepared / UPDATES / "slots" / FAMILY / "current"
     link.unlink()
     link.symlink_to(target)
     assert source_of(bench) == "previous"
@@ -142,11 +143,11 @@ def test_a26_a_link_planted_in_staging_is_not_taken_and_what_it_names_is_left_al
 def test_a26_a_link_planted_among_the_files_is_removed_and_the_file_fetched_anew(bench: Bench) -> None:
     store, name = store_of(bench), sha256(FILES["3.0.0"]["new.bin"])
     (bench.work / "planted").write_bytes(FILES["3.0.0"]["new.bin"])
-    (bench.prepared / "files" / name).symlink_to(bench.work / "planted")
+    (bench.prepared / UPDATES / "files" / name).symlink_to(bench.work / "planted")
     course = update(bench.prepared, bench.repository, "job-3", "3.0.0")
     assert course is not None
     assert course.state == "confirmed"
-    assert not (bench.prepared / "files" / name).is_symlink()
+    assert not (bench.prepared / UPDATES / "files" / name).is_symlink()
     store.check(bench.ids["3.0.0"])
 
 
@@ -189,13 +190,14 @@ from edgeagent.errors import UpdateError
 from edgeagent.update.store import Store
 from update.updating import FAMILY, update
 root, repository = map(Path, sys.argv[1:])
-opened = Store(root).opening(FAMILY, None)
+store = Store(root / "updates")
+opened = store.opening(FAMILY, None)
 print(opened.source, opened.problems)
 try:
     update(root, repository, "job-3", "3.0.0")
 except UpdateError as error:
     print(error.code)
-print(Store(root).opening(FAMILY, None).source)
+print(store.opening(FAMILY, None).source)
 """
 
 
@@ -226,9 +228,12 @@ def test_what_nobody_needs_is_swept_and_what_is_needed_stays(bench: Bench) -> No
     store = store_of(bench)
     update(bench.prepared, bench.repository, "job-3", "3.0.0")
     sweep(store, releases=(), files=(), now=time.time())
-    assert {path.name for path in (bench.prepared / "releases").iterdir()} == {bench.ids["2.0.0"], bench.ids["3.0.0"]}
+    assert {path.name for path in (bench.prepared / UPDATES / "releases").iterdir()} == {
+        bench.ids["2.0.0"],
+        bench.ids["3.0.0"],
+    }
     wanted = {sha256(raw) for version in ("2.0.0", "3.0.0") for raw in FILES[version].values()}
-    files = {path.name for path in (bench.prepared / "files").iterdir()}
+    files = {path.name for path in (bench.prepared / UPDATES / "files").iterdir()}
     assert files == {*wanted, bench.ids["2.0.0"], bench.ids["3.0.0"]}
 
 
@@ -250,17 +255,17 @@ def test_a_floor_is_never_lowered_and_a_damaged_file_counts_as_none(bench: Bench
     kept.raise_floor(FAMILY, 5)
     kept.raise_floor(FAMILY, 2)
     assert kept.floors() == {FAMILY: 5}
-    (bench.prepared / "security.json").write_bytes(b"\xff")
+    (bench.prepared / UPDATES / "security.json").write_bytes(b"\xff")
     assert kept.floors() == {}
 
 
 def test_the_journal_and_the_file_heal_one_another(bench: Bench) -> None:
-    (bench.prepared / "security.json").unlink()
+    (bench.prepared / UPDATES / "security.json").unlink()
     update(bench.prepared, bench.repository, "job-2", "2.0.0")
     assert store_of(bench).kept.floors() == {FAMILY: 1}
-    (bench.prepared / JOURNAL).unlink()
+    (bench.prepared / UPDATES / JOURNAL).unlink()
     update(bench.prepared, bench.repository, "job-4", "2.0.0")
-    journal = Journal(bench.prepared / JOURNAL)
+    journal = Journal(bench.prepared / UPDATES / JOURNAL)
     assert journal.floors() == {FAMILY: 1}
     journal.close()
 
