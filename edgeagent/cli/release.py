@@ -67,11 +67,21 @@ def add_release(
     known = next((one for one in get_args(Kind) if one == kind), None)
     if known is None:
         raise SettingsError(f"--kind {kind}: is none of {', '.join(get_args(Kind))}")
-    seen = inspect(bundle, known)
-    offer = Offer(bundle, family, version, known, __version__, boards=tuple(board or ()), security=security)
+    seen = inspect(bundle, known, board or ())
+    offer = Offer(
+        bundle,
+        family,
+        version,
+        known,
+        __version__,
+        boards=tuple(board or ()),
+        memory_mb=seen.memory_mb,
+        security=security,
+    )
     name = _shop(shop).add(offer, _now())
-    tested = f", {seen.sentences} golden sentences right in {seen.took_s:.1f} s" if seen.sentences else ""
-    _say(f"{name}: {seen.size_bytes / 1e6:.1f} MB{tested}. Now: edgeagent release sign --key {family}")
+    tested = f", {seen.sentences} golden sentences right at {seen.decision_ms:.1f} ms each" if known == "model" else ""
+    _say(f"{name}: {seen.size_bytes / 1e6:.1f} MB, {seen.memory_mb} MB of memory in its trial{tested}.")
+    _say(f"Now: edgeagent release sign --key {family}")
 
 
 @release_app.command("sign")
@@ -201,7 +211,11 @@ def _holder(shop: "Shop", name: str) -> "Holder":
 
 
 def _secret(name: str) -> str:
-    """Return the passphrase of a key: from the environment, or by asking."""
+    """Return the passphrase of a key: from systemd's credentials, from the environment, or by asking."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    for file in (f"passphrase-{name}", "passphrase"):
+        if credentials and (path := Path(credentials) / file).is_file():
+            return path.read_text("utf-8").rstrip("\n")
     own = os.environ.get(f"{PASSPHRASE}_{name.upper().replace('-', '_')}", os.environ.get(PASSPHRASE))
     if own is not None:
         return own

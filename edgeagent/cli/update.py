@@ -131,7 +131,8 @@ def show_status(settings: SettingsFile = None, *, json: Json = False) -> None:
         sys.stdout.write(json_.dumps(found) + "\n")
         return
     trusts = found["trusts"]
-    _say(f"trusts root {trusts['version']} until {trusts['expires']}" if trusts else _NOBODY)
+    whose = "the owner's" if trusts and trusts["from"] == "owner" else "the package's"
+    _say(f"trusts {whose} root {trusts['version']}, until {trusts['expires']}" if trusts else _NOBODY)
     _say(f"updates from: {', '.join(found['from']) or 'nowhere ([update] url)'}")
     for family, slots in found["families"].items():
         others = [f"{name} {slots[name]}" for name in ("previous", "candidate", "pinned") if slots.get(name)]

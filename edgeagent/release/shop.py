@@ -203,9 +203,12 @@ class Shop:
         self.roles.publish(role)
 
     def refresh_timestamp(self, out: Path, now: datetime) -> None:
-        """Say anew what is newest, and write that alone."""
+        """Say anew what is newest, and write that alone; the snapshot too, where it would soon expire."""
+        snapshot = next(state for state in self.roles.states() if state.role == "snapshot")
+        if snapshot.expires is None or snapshot.expires - now < timedelta(days=SOON_DAYS["snapshot"]):
+            self.refresh("snapshot", now)
         self.refresh("timestamp", now)
-        write_durably(out / "metadata" / "timestamp.json", self._published("timestamp.json"), mode=0o644)
+        self._write_metadata(out)
 
     def status(self) -> tuple[RoleState, ...]:
         """Return how every role stands."""
@@ -281,14 +284,14 @@ class Shop:
                 to = out / "targets" / folder / f"{target.hashes['sha256']}.{plain}"
                 if not to.exists():
                     write_durably(to, (self._targets / name).read_bytes(), mode=0o644)
+        self._write_metadata(out)
+
+    def _write_metadata(self, out: Path) -> None:
         newest = self.roles.published / "timestamp.json"
         for path in sorted(self.roles.published.glob("*.json"), key=lambda one: one == newest):
             to = out / "metadata" / path.name
             if path == newest or not to.exists():
                 write_durably(to, path.read_bytes(), mode=0o644)
-
-    def _published(self, name: str) -> bytes:
-        return (self.roles.published / name).read_bytes()
 
     def _made(self, name: str) -> Key:
         return make_key(self.folder / "keys" / f"{name}.pem", self._secret(name))

@@ -21,6 +21,7 @@ from edgeagent.settings import AgentSettings
 from edgeagent.update.blocks import BlockTransport, Pipe
 from edgeagent.update.journal import Journal
 from edgeagent.update.places import JOURNAL, UPDATES
+from edgeagent.update.self_test import peak_memory_mb
 from edgeagent.update.store import Store
 from edgeagent.update.updater import advance, refuse_all
 from edgeagent.update.workplace import Around, site_at
@@ -66,19 +67,10 @@ def _carry_on(settings: AgentSettings, around: Around) -> int:
             if error.code not in HOPELESS:
                 raise
             course = refuse_all(journal, error, time.time())
-        log.info("updater", extra={"state": course.state if course else "", "peak_mb": _peak_mb()})
+        log.info("updater", extra={"state": course.state if course else "", "peak_mb": round(peak_memory_mb())})
     if course is None or course.is_ended:
         return ENDED
     return SWITCHED if course.state == "probation" and not course.starts else LATER
-
-
-def _peak_mb() -> int:
-    """Return the most memory that this process has held; getrusage(2) would count who has started it."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/self/status").read_text("ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) >> 10
-    return 0
 
 
 def _give_way() -> None:

@@ -43,7 +43,7 @@ _REMEDIES = {
     "expired": "Is the clock right (timedatectl)? Else the publisher must sign anew: edgeagent release status.",
     "unreachable": "Is this device online? It will be tried again.",
     "rollback": "The server offers something older than what this device has trusted: tell the publisher.",
-    "unsigned": "The server offers what its owner has not signed: tell the publisher.",
+    "unsigned": "Nobody whom this device trusts has signed it: tell the publisher, or edgeagent update trust FILE.",
 }
 
 

@@ -144,7 +144,13 @@ def status_of(settings: AgentSettings) -> dict[str, Any]:
     root = trusted_root(state)
     trusted = None if root is None else facts_of(root, str(state))
     found: dict[str, Any] = {
-        "trusts": None if trusted is None else {"version": trusted.version, "expires": f"{trusted.expires:%Y-%m-%d}"},
+        "trusts": None
+        if trusted is None
+        else {
+            "version": trusted.version,
+            "expires": f"{trusted.expires:%Y-%m-%d}",
+            "from": "owner" if (state / TRUST).exists() else "package",
+        },
         "from": [str(one) for one in (settings.update.folder, settings.update.url) if one]
         + (["bus"] if settings.update.over_bus else []),
         "families": {family: {"current": "ships"} for family in settings.update.families},

@@ -34,12 +34,12 @@ class JournalShelf:
             raise OSError(str(error)) from error
 
 
-def trusted_root(state: Path) -> bytes | None:
+def trusted_root(state: Path, embedded: Path = EMBEDDED) -> bytes | None:
     """Return the root of trust: the owner's, else the one that comes with the package; None if there is none.
 
     Raise UpdateError if it cannot be read: another one does not stand in for it.
     """
-    for path in (state / TRUST, EMBEDDED):
+    for path in (state / TRUST, embedded):
         try:
             return read_bounded(path, LARGEST_ROOT_BYTES)
         except FileNotFoundError:

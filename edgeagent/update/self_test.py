@@ -103,6 +103,12 @@ def limit(cpu_s: int, memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held; getrusage(2) would count who has started it."""
+    status = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next((int(line.split()[1]) / 1_024 for line in status if line.startswith("VmHWM:")), 0.0)
+
+
 def judged(report: Report, limits: Limits = DEFAULT) -> Report:
     """Return the report if it is good. Raise UpdateError otherwise."""
     if report.refused:

@@ -9,7 +9,6 @@ told, and returns how many recordings it has played and the names of those that 
 import importlib
 import json
 import os
-import resource
 import statistics
 import sys
 import time
@@ -27,7 +26,7 @@ from edgeagent.understand.model.gazetteer import Gazetteer, Marks
 from edgeagent.understand.model.model import CommandModel
 from edgeagent.understand.model.self_test import disagreements
 from edgeagent.understanding import segments_of
-from edgeagent.update.self_test import OUT_OF_MEMORY, Report, limit
+from edgeagent.update.self_test import OUT_OF_MEMORY, Report, limit, peak_memory_mb
 
 ROUNDS = 4
 """Times that every golden sentence is decided to measure; the first round warms up."""
@@ -131,7 +130,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         report = TRIALS[kind](Path(candidate), Path(current) if current else None, runtime)
         count, worse = play(clips, Path(candidate), told)
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+        peak_mb = peak_memory_mb()
         report = report.model_copy(update={"clips": count, "clips_wrong": worse, "peak_mb": peak_mb})
     except EdgeAgentError as error:
         report = Report(refused=str(error)[:500])

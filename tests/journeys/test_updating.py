@@ -72,7 +72,7 @@ def test_without_an_agent_the_owner_updates_all_the_same_and_a_fault_is_told(tmp
         publisher.release("0.3.0", {"golden.json": b"{}"})
         file = settings_in(tmp_path, 1, f'folder = "{publisher.out}"')
         code, said = await command("update", "apply", "--settings", file)
-        assert (code, "no root of trust" in said) == (1, True), said
+        assert (code, "edgeagent update trust" in said) == (1, True), said
         assert (await command("update", "trust", publisher.root, "--yes", "--settings", file))[0] == 0
         code, said = await command("update", "apply", "--as", "0.3.0", "--settings", file)
         assert (code, "failed: self-test-refused" in said) == (1, True), said

@@ -194,6 +194,18 @@ def test_what_expires_is_damaged_or_open_to_others_is_found(shop: Shop, tmp_path
     }
 
 
+def test_the_snapshot_is_made_anew_with_the_timestamp_before_it_expires(shop: Shop, tmp_path: Path) -> None:
+    versions = []
+    for days in (0, 3, 6, 9):
+        shop.refresh_timestamp(tmp_path / "out", NOW + timedelta(days=days))
+        versions.append(
+            max(int(path.name.split(".")[0]) for path in (tmp_path / "out" / "metadata").glob("*.snapshot.json"))
+        )
+        expired = [one.role for one in shop.findings(NOW + timedelta(days=days)) if "expired" in one.problem]
+        assert not expired
+    assert versions == [1, 1, 2, 2]
+
+
 def test_private_keys_are_encrypted_for_their_owner_alone_and_never_replaced(shop: Shop) -> None:
     for path in (shop.folder / "keys").glob("*.pem"):
         assert path.stat().st_mode & 0o777 == 0o600

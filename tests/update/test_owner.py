@@ -5,7 +5,7 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,9 @@ from typer.testing import CliRunner
 from edgeagent.__main__ import app
 from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.release.shop import Offer, Shop
+from edgeagent.update.owner import facts_of
+from edgeagent.update.places import EMBEDDED, trusted_root
+from edgeagent.update.workplace import BUILT
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -66,9 +69,10 @@ def code_of(settings: Path, *arguments: str) -> str:
     return caught.value.code
 
 
-def test_a_device_without_a_root_of_trust_refuses_and_one_with_it_sees_what_there_is(served: tuple[Path, Path]) -> None:
+def test_a_device_trusts_the_package_alone_until_its_owner_trusts_somebody_else(served: tuple[Path, Path]) -> None:
     out, settings = served
-    assert code_of(settings, "check") == "no-root"
+    assert code_of(settings, "check") == "unsigned"
+    assert json.loads(ran(settings, "status", "--json"))["trusts"]["from"] == "package"
     told = ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
     assert "2 of these keys must sign" in told
     assert json.loads(ran(settings, "check", "--json")) == {"command-en": ["1.1.0", "1.0.0"]}
@@ -112,7 +116,23 @@ def test_who_is_asked_and_says_no_trusts_nobody(served: tuple[Path, Path]) -> No
     out, settings = served
     arguments = ["update", "trust", str(out / "metadata" / "1.root.json"), "--settings", str(settings)]
     assert CliRunner().invoke(app, arguments, input="n\n").exit_code == 1
-    assert code_of(settings, "check") == "no-root"
+    assert code_of(settings, "check") == "unsigned"
+
+
+def test_without_any_root_of_trust_there_is_none(tmp_path: Path) -> None:
+    assert trusted_root(tmp_path, tmp_path / "none.json") is None
+
+
+def test_a_root_of_the_owners_that_cannot_be_read_is_not_replaced_by_the_packages(tmp_path: Path) -> None:
+    (tmp_path / "root.json").mkdir()
+    with pytest.raises(UpdateError):
+        trusted_root(tmp_path)
+
+
+def test_the_packages_root_is_whole_and_lasts() -> None:
+    facts = facts_of(EMBEDDED.read_bytes(), "package")
+    assert (facts.threshold, len(facts.keys)) == (2, 3)
+    assert facts.expires - BUILT > timedelta(days=300)
 
 
 def test_without_a_repository_it_is_said_what_to_set(tmp_path: Path) -> None:
