@@ -12,6 +12,7 @@ from rich.console import Console
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.errors import SettingsError
 from edgeagent.logs import printable
+from edgeagent.settings import AgentSettings
 
 update_app = typer.Typer(no_args_is_help=True, help="Look after signed updates of this device.")
 Family = Annotated[str | None, typer.Argument(help="Family of releases; where there is one, it need not be named.")]
@@ -64,42 +65,48 @@ def apply_version(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is confirmed in service.")] = False,
 ) -> None:
     """Install a version now; the agent goes on listening, and uses it when nobody is being served."""
-    from edgeagent.cli.updating import follow
+    from edgeagent.cli.updating import CONFIRMED, IN_PLACE, follow
     from edgeagent.update.owner import ask_for
 
     wanted = settings_of(settings)
     course = ask_for(wanted, _only(wanted.update.families, family), version, may_go_back=older)
-    raise typer.Exit(asyncio.run(follow(wanted, course.job.id, is_patient=wait)))
+    raise typer.Exit(asyncio.run(follow(wanted, course.job.id, until=CONFIRMED if wait else IN_PLACE)))
 
 
 @update_app.command("cancel")
 def cancel_update(settings: SettingsFile = None) -> None:
-    """End what is under way; what was before stays."""
-    from edgeagent.cli.updating import ring
-    from edgeagent.update.owner import cancel
-
+    """End what is under way; what was before stays, or is put back."""
     wanted = settings_of(settings)
-    course = cancel(wanted.device.state_dir)
-    if course is None:
+    code = _cancelled(wanted)
+    if code is None:
         _say("nothing is under way")
-        return
-    ring(wanted)
-    _say(f"{course.job.family} {course.job.version} is asked to end")
+    raise typer.Exit(code or 0)
 
 
 @update_app.command("rollback")
 def roll_back_release(family: Family = None, settings: SettingsFile = None) -> None:
-    """Go back to the release before."""
+    """Go back to the release before, or to the one that ships; what is under way is ended."""
     from edgeagent.cli.updating import ring
     from edgeagent.update.owner import roll_back
 
     wanted = settings_of(settings)
-    course = roll_back(wanted.device.state_dir, _only(wanted.update.families, family))
-    back = course.job.version if course.notes.get("release") else "as it ships"
-    _say(f"{course.job.family}: {back}")
-    _say(
-        "the agent is started anew when nobody is being served" if ring(wanted) else "the agent opens it when it starts"
-    )
+    name = _only(wanted.update.families, family)
+    code = _cancelled(wanted, name)
+    if code is not None:
+        raise typer.Exit(code)
+    course = roll_back(wanted.device.state_dir, name)
+    _say(f"{name}: {course.job.version if course.notes.get('release') else 'as it ships'}")
+    is_running = ring(wanted)
+    _say("the agent is started anew when nobody is being served" if is_running else "the agent opens it when it starts")
+
+
+def _cancelled(wanted: AgentSettings, family: str | None = None) -> int | None:
+    """End the job that is under way, if it is for this family; return the exit code, None where there is none."""
+    from edgeagent.cli.updating import CANCELLED, follow
+    from edgeagent.update.owner import cancel
+
+    course = cancel(wanted.device.state_dir, family)
+    return None if course is None else asyncio.run(follow(wanted, course.job.id, until=CANCELLED))
 
 
 @update_app.command("pin")

@@ -17,9 +17,12 @@ from edgeagent.update.course import Course
 from edgeagent.update.journal import Journal
 from edgeagent.update.places import JOURNAL, UPDATES
 from edgeagent.update.progress import progress_in
+from edgeagent.update.states import State
 
 LOOK_S = 0.1
-GOOD = frozenset({"confirmed"})
+IN_PLACE: frozenset[State] = frozenset({"probation", "confirmed"})
+CONFIRMED: frozenset[State] = frozenset({"confirmed"})
+CANCELLED: frozenset[State] = frozenset({"cancelled"})
 _DONE, _FAILED = 0, 1
 
 
@@ -32,8 +35,8 @@ def ring(settings: AgentSettings) -> bool:
     return True
 
 
-async def follow(settings: AgentSettings, job: str, *, is_patient: bool) -> int:
-    """Show how far a job is until it has ended, or is in service if not `is_patient`; return the exit code."""
+async def follow(settings: AgentSettings, job: str, *, until: frozenset[State]) -> int:
+    """Show how far a job is until it is where it is wanted, or has ended elsewhere; return the exit code."""
     is_running = ring(settings)
     updater = None if is_running else await _updater(settings)
     folder = settings.device.state_dir / UPDATES
@@ -46,10 +49,10 @@ async def follow(settings: AgentSettings, job: str, *, is_patient: bool) -> int:
             shown = _Shown(bar, told)
             while (course := journal.course(job)) is not None:
                 shown.show(course, folder)
-                if course.is_ended or (course.state == "probation" and not is_patient):
-                    return _end(course, told, is_running=is_running)
-                if updater is not None and updater.returncode is not None and course.state != "probation":
-                    told.print("later: what it waits for is in the log; see edgeagent update status", soft_wrap=True)
+                if course.is_ended or course.state in until:
+                    return _end(course, told, until, is_running=is_running)
+                if updater is not None and updater.returncode is not None:
+                    told.print("later: what it waits for is told by edgeagent update status", soft_wrap=True)
                     return _FAILED
                 await asyncio.sleep(LOOK_S)
             return _FAILED
@@ -97,14 +100,14 @@ class _Shown:
         self._bar.update(self._task, completed=found.have, total=found.total)
 
 
-def _end(course: Course, told: Console, *, is_running: bool) -> int:
+def _end(course: Course, told: Console, until: frozenset[State], *, is_running: bool) -> int:
     named = f"{course.job.family} {course.job.version}"
-    if course.state in GOOD:
-        told.print(f"{named} is confirmed")
-        return _DONE
     if course.state == "probation":
         when = "it is used as soon as nobody is being served" if is_running else "the agent opens it when it starts"
-        told.print(f"{named} is in place: {when}, and confirmed when it has done well for a while", soft_wrap=True)
+        told.print(f"{named} is in place: {when}; it is confirmed when it has done well for a while", soft_wrap=True)
+        return _DONE
+    if course.state in until:
+        told.print(f"{named} is {course.state}")
         return _DONE
     notes = course.notes
     told.print(

@@ -119,11 +119,13 @@ def ask_for(settings: AgentSettings, family: str, version: str | None, *, may_go
         return journal.accept(job, now)
 
 
-def cancel(state: Path) -> Course | None:
-    """Ask that what is under way ends; return it, None if nothing is. Raise UpdateError."""
+def cancel(state: Path, family: str | None = None) -> Course | None:
+    """Ask that what is under way ends, if it is for this family; return it, None if nothing is. Raise UpdateError."""
     with journal_of(state) as (_, journal):
         course = journal.under_way()
-        return None if course is None else journal.wish(course.job.id, "cancel")
+        if course is None or family not in {None, course.job.family}:
+            return None
+        return journal.wish(course.job.id, "cancel")
 
 
 def roll_back(state: Path, family: str) -> Course:

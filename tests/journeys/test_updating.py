@@ -80,6 +80,14 @@ def test_without_an_agent_the_owner_updates_all_the_same_and_a_fault_is_told(tmp
         assert (code, "0.2.0 is in place" in said) == (0, True), said
         code, said = await command("update", "history", "--settings", file)
         assert (code, "0.3.0: failed (self-test-refused" in said, "0.2.0: probation" in said) == (0, True, True), said
+        code, said = await command("update", "rollback", "--settings", file)
+        assert (code, "0.2.0 is cancelled" in said) == (0, True), said
+        code, said = await command("update", "status", "--settings", file)
+        assert (code, f"{FAMILY}: ships" in said, "under way" in said) == (0, True, False), said
+        code, said = await command("update", "cancel", "--settings", file)
+        assert (code, said) == (0, "nothing is under way\n")
+        code, said = await command("update", "rollback", "--settings", file)
+        assert (code, "as it ships" in said) == (1, True), said
 
     run(journey(), 100)
 
