@@ -83,6 +83,12 @@ class Agenda:
             for number, one in enumerate(file.timers, start=1)
         )
 
+    def is_due_within(self, seconds: float) -> bool:
+        """Tell whether anything is to be done so soon; what is overdue waits for something else."""
+        orders = (one.due_s - self._now() for one in self.schedule.planned)
+        timers = (one.due_s - self._clock() for one in self.timers.running if one.left_s is None)
+        return any(0 <= left_s < seconds for left_s in (*orders, *timers))
+
     async def keep(self) -> None:
         """Write everything down, durably. Raise SettingsError if the disk refuses."""
         if self._path is None:

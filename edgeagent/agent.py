@@ -84,6 +84,8 @@ TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
 LOOK_AT_NAMES_S = 1.0
 LOOK_AT_AGENDA_S = 0.2
+DUE_SOON_S = 30.0
+"""A new start takes seconds, on a small board many."""
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
 
@@ -193,8 +195,10 @@ class Agent:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nobody is being served: nothing said lately, nothing waited for, nothing being spoken."""
-        return self._idleness.is_idle and not self._around.expectations and not self._parts.deaf.is_set()
+        """Tell whether nobody is being served: nothing said lately, nothing waited for, being spoken, or due soon."""
+        around = self._around
+        is_due = around.agenda is not None and around.agenda.is_due_within(DUE_SOON_S)
+        return self._idleness.is_idle and not around.expectations and not self._parts.deaf.is_set() and not is_due
 
     async def observe(self) -> None:
         """Apply what comes from the bus, for ever."""

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -29,8 +30,10 @@ from edgeagent.topics import Address
 from edgeagent.update.block_frames import HEADER_BYTES, LARGEST_BLOCK_BYTES, LARGEST_QUESTION_BYTES, MOST_BLOCKS
 from edgeagent.update.course import Course
 from edgeagent.update.journal import Journal
-from edgeagent.update.places import JOURNAL, UPDATES
+from edgeagent.update.on_disk import disk
+from edgeagent.update.places import ENDED, JOURNAL, LATER, TROUBLE, UPDATES
 from edgeagent.update.steps import is_due
+from edgeagent.update.waiting import power_of, why_wait
 from edgeagent.voice_health import VoiceHealth
 
 log = logging.getLogger(__name__)
@@ -84,15 +87,17 @@ class Updating:
             return True
         if received.topic != self._address.job:
             return False
+        is_new = False
         try:
             job = jobs.job_of(received.payload)
             if isinstance(job, jobs.CancelJob):
-                await self._clerks(lambda journal: journal.wish(job.id, "cancel"))
+                is_new = await self._clerks(lambda journal: journal.wish(job.id, "cancel")) is not None
             elif job is not None and job.family not in self._update.families:
                 log.warning("job refused", extra={"job": job.id, "problem": f"{job.family} is none of our families"})
             elif job is not None:
-                await self._clerks(lambda journal: journal.accept(job, time.time()))
-                log.info("job", extra={"job": job.id, "family": job.family, "version": job.version})
+                course = await self._clerks(lambda journal: journal.accept(job, time.time()))
+                log.info("job", extra={"job": job.id, "version": job.version, "state": course.state})
+                is_new = course.state == "accepted"
         except PayloadError as error:
             log.warning("job refused", extra={"problem": str(error)})
         except UpdateError as error:
@@ -100,7 +105,9 @@ class Updating:
             if error.code not in {"bad-job", "too-many-jobs"}:
                 return True  # not taken down: the broker shall send it again
         received.acknowledge()
-        self.look()
+        self._news.set()
+        if is_new:  # who says the same again and again does not start the updater as often
+            self.look()
         return True
 
     def look(self) -> None:
@@ -114,18 +121,18 @@ class Updating:
 
     async def keep(self) -> None:
         """Carry on what is under way, for ever. Raise NewStartError when another release has become current."""
-        saved = time.monotonic()
+        save_at = 0.0  # at once: a run of which nothing is written cannot be seen to have crashed
         while True:
             self._health.reach(is_fleet_reachable=self._bus.is_connected)
             if await asyncio.to_thread(self._in_use.is_out_of_date):
                 await self._until_idle()
                 raise NewStartError
-            if time.monotonic() - saved > SAVE_S:
-                await asyncio.to_thread(self._health.save)
-                saved = time.monotonic()
+            if time.monotonic() >= save_at:
+                await self._save()
+                save_at = time.monotonic() + SAVE_S
             if time.monotonic() >= self._not_before and await self._is_due():
                 await self._until_idle()
-                await asyncio.to_thread(self._health.save)
+                await self._save()
                 await self._carry_on()
                 continue
             with suppress(TimeoutError):
@@ -169,7 +176,8 @@ class Updating:
 
         def done() -> T:
             if self._journal is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                with disk(f"{self._folder} cannot be made"):
+                    self._folder.mkdir(parents=True, exist_ok=True)
                 self._journal = Journal(self._folder / JOURNAL)
             return work(self._journal)
 
@@ -184,7 +192,16 @@ class Updating:
             log.warning("journal", extra={"problem": str(error)})
             self._not_before = time.monotonic() + TROUBLE_S
             return False
-        return course is not None and (course.state != "waiting" or bool(course.wish) or is_due(course, time.time()))
+        if course is None or course.wish or course.state not in {"accepted", "waiting"}:
+            return course is not None
+        return is_due(course, time.time()) and (course.job.is_local or not await asyncio.to_thread(self._why_wait))
+
+    def _why_wait(self) -> str:
+        return why_wait(self._update, datetime.now().astimezone().time(), power_of())
+
+    async def _save(self) -> None:
+        """Put down what is counted: told here, where it is counted, and written beside."""
+        await asyncio.to_thread(self._health.write, self._health.told())
 
     async def _until_idle(self) -> None:
         while not self._is_idle():  # noqa: ASYNC110  # it becomes so by nothing happening
@@ -204,11 +221,11 @@ class Updating:
             self._not_before = time.monotonic() + self._wait_s(status, course)
 
     def _wait_s(self, status: int, course: Course | None) -> float:
-        if course is None or course.is_ended:
+        if course is None or status == ENDED:  # what is there now came meanwhile
             return 0.0
         if course.state == "probation":
             return min(PROBATION_S, self._update.confirm_after_s / 3)
-        return LATER_S if status == 11 else TROUBLE_S  # noqa: PLR2004  # as edgeagent.update.__main__ says
+        return LATER_S if status == LATER else TROUBLE_S
 
     async def _updater(self) -> int:
         command = [sys.executable, "-m", "edgeagent.update"]
@@ -217,24 +234,34 @@ class Updating:
             ours, theirs = ends
             command += ["--blocks", str(theirs.fileno())]
             self._blocks = Relay(ours, self._bus, self._address)
+        try:
+            return await self._run(command, ends[1] if ends else None)
+        except OSError as error:
+            log.warning("the updater cannot be started", extra={"problem": str(error)})
+            return TROUBLE
+        finally:
+            if self._blocks is not None:
+                self._blocks.close()
+                self._blocks = None
+            for end in ends:
+                end.close()
+
+    async def _run(self, command: list[str], theirs: socket.socket | None) -> int:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            pass_fds=[ends[1].fileno()] if ends else [],
+            pass_fds=[] if theirs is None else [theirs.fileno()],
         )
         try:
-            if ends:
-                ends[1].close()
+            if theirs is not None:
+                theirs.close()  # or nobody would see when the updater's own copy is closed
             await process.communicate(self._in_use.settings.model_dump_json().encode())
             return process.returncode or 0
         finally:
             if process.returncode is None:
                 process.kill()  # it may be killed at any point
                 await process.wait()
-            if self._blocks is not None:
-                self._blocks.close()
-                self._blocks = None
 
 
 class Relay:

@@ -109,6 +109,10 @@ class VoiceHealth:
 
     def save(self, *, is_over: bool = False) -> None:
         """Write it down; `is_over`: the run ends in order. Where it cannot be written, that is logged."""
+        self.write(self.told(is_over=is_over))
+
+    def told(self, *, is_over: bool = False) -> bytes:
+        """Return what is to be written; call it where `note` is called."""
         now = self._clock()
         for name in self._used:
             self._all[name].observed_s += now - self._since
@@ -118,8 +122,12 @@ class VoiceHealth:
             "running": {} if is_over else {"boot": _boot(), "releases": list(self._used)},
             "releases": {name: _as_json(counts) for name, counts in kept.items()},
         }
+        return json.dumps(body).encode()
+
+    def write(self, content: bytes) -> None:
+        """Write what was told, from any thread. Where it cannot be written, that is logged."""
         try:
-            write_durably(self._path, json.dumps(body).encode(), mode=0o644)
+            write_durably(self._path, content, mode=0o644)
         except OSError as error:
             log.warning("voice health cannot be kept", extra={"path": str(self._path), "problem": str(error)})
 

@@ -311,3 +311,14 @@ def test_of_two_that_keep_at_once_the_later_state_is_kept(tmp_path: Path) -> Non
     asyncio.run(run())
     assert Agenda(tmp_path / "agenda.json").schedule.planned == ()
     assert not (tmp_path / "agenda.damaged").exists()
+
+
+def test_what_is_due_soon_is_known_and_what_is_overdue_or_paused_holds_nothing_up(tmp_path: Path) -> None:
+    clocks, path = Clocks(), tmp_path / "agenda.json"
+    rows = [(10.0, None), (1_000.0, None), (-5.0, None), (10.0, 7.0)]
+    for due_s, left_s in rows:
+        timer = {**TIMER, "due": clocks.now_s + due_s, "left_s": left_s}
+        path.write_text(json.dumps({"planned": [], "timers": [timer]}))
+        assert clocks.agenda(path).is_due_within(30.0) is ((due_s, left_s) == rows[0])
+        path.write_text(json.dumps({"planned": [{**PLANNED, "due": clocks.now_s + due_s}], "timers": []}))
+        assert clocks.agenda(path).is_due_within(30.0) is (due_s == rows[0][0])

@@ -20,13 +20,12 @@ from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.settings import AgentSettings
 from edgeagent.update.blocks import BlockTransport, Pipe
 from edgeagent.update.journal import Journal
-from edgeagent.update.places import JOURNAL, UPDATES
+from edgeagent.update.places import ENDED, JOURNAL, LATER, SWITCHED, TROUBLE, UPDATES
 from edgeagent.update.self_test import peak_memory_mb
 from edgeagent.update.store import Store
 from edgeagent.update.updater import advance, refuse_all
 from edgeagent.update.workplace import Around, site_at
 
-ENDED, SWITCHED, LATER, TROUBLE = 0, 10, 11, 3
 LARGEST_SETTINGS_BYTES = 1 << 20
 HOPELESS = frozenset({"no-root", "no-repository", "bad-address"})
 """What no waiting mends: the owner must say whom to trust, or where the repository is."""

@@ -153,7 +153,7 @@ class Journal:
         """Return what the fleet has not acknowledged, the oldest first."""
         with _sqlite(self.path):
             rows = self._database.execute("SELECT seq, is_end, body FROM told ORDER BY seq LIMIT ?", (most,)).fetchall()
-        return tuple(Told(seq, bool(is_end), json.loads(body)) for seq, is_end, body in rows)
+            return tuple(Told(seq, bool(is_end), json.loads(body)) for seq, is_end, body in rows)
 
     def acknowledge(self, seq: int) -> None:
         """Forget what the fleet has acknowledged."""
@@ -200,7 +200,7 @@ class Journal:
     def _rows(self, query: str, *values: object) -> list[Course]:
         with _sqlite(self.path):
             rows = self._database.execute(query, values).fetchall()
-        return [course_of(row) for row in rows]
+            return [course_of(row) for row in rows]
 
     def _update(self, course: Course) -> None:
         """Write a course. A wish is only ever set, so that none from another process is lost."""
@@ -293,7 +293,7 @@ def _set_aside(path: Path) -> None:
 def _sqlite(path: Path) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, OSError, ValueError, TypeError) as error:
         text = str(error)
         code = "disk-full" if "full" in text else "read-only" if "readonly" in text else "journal"
         raise UpdateError(f"{path}: {text}", code=code, remedy="Look at the disk: edgeagent doctor.") from error

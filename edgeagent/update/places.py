@@ -8,6 +8,8 @@ from edgeagent.update.journal import Journal
 from edgeagent.update.on_disk import read_bounded
 
 UPDATES, TRUST, TUF, JOURNAL = "updates", "root.json", "tuf", "journal.db"
+ENDED, SWITCHED, LATER, TROUBLE = 0, 10, 11, 3
+"""How the updater's process ends."""
 LARGEST_ROOT_BYTES = 512 << 10
 EMBEDDED = Path(__file__).with_name("root.json")
 """The root of our own channel, which comes with the package."""
