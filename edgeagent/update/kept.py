@@ -22,6 +22,10 @@ LARGEST_BYTES = 256 << 10
 MOST_QUARANTINED = 200
 """The oldest is let go; it would have to fail its tests again."""
 
+LARGEST_VERSION = 2**53
+HIGHEST_SECURITY = 1_000_000
+"""As in a manifest; what is higher was damaged, and would be a floor that nothing reaches."""
+
 Family = Annotated[str, Field(pattern=FAMILY)]
 
 
@@ -34,11 +38,11 @@ class Quarantined(_Form):
 
     release: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     code: Annotated[str, Field(max_length=64)]
-    targets_version: Annotated[int, Field(ge=0)]
+    targets_version: Annotated[int, Field(ge=0, le=LARGEST_VERSION)]
 
 
 class _Floors(_Form):
-    security: Mapping[Family, Annotated[int, Field(ge=0)]] = {}
+    security: Mapping[Family, Annotated[int, Field(ge=0, le=HIGHEST_SECURITY)]] = {}
 
 
 class _Pins(_Form):
