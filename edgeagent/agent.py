@@ -51,6 +51,7 @@ from edgeagent.messages import (
     Step,
     Woken,
 )
+from edgeagent.muting import keep_muted
 from edgeagent.notes import Notes
 from edgeagent.obeying import Surroundings, carry_out_due, obey, say
 from edgeagent.orders import Orders, is_urgent
@@ -147,7 +148,7 @@ class Agent:
         self._typed = 0
         trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
         self.notes = Notes(trail)
-        self._idleness = Idleness(time.monotonic)
+        self._idleness = Idleness(time.monotonic, settings.acting.confirm_within_s)
         self.updating: Updating | None = None
         if in_use is not None and reports is not None:
             health_file = settings.device.state_dir / voice_health.HEALTH
@@ -296,11 +297,11 @@ class Agent:
             await carry_out_due(self._around)
             await asyncio.sleep(LOOK_AT_AGENDA_S)
 
-    def close(self) -> None:
-        """Put down what is counted, once nothing happens any more."""
+    def close(self, *, is_orderly: bool) -> None:
+        """Put down what is counted, once nothing happens any more; `is_orderly`: no error has ended it."""
         if self.updating is not None:
             self.updating.close()
-            self.voice_health.save(is_over=True)
+            self.voice_health.save(is_over=is_orderly)
 
     async def obey_orders(self) -> None:
         """Carry out orders from the bus, for ever; those that were waiting for us wait until the devices are known."""
@@ -327,6 +328,8 @@ class Agent:
     def mute(self, *, on: bool) -> None:
         """Have the microphone closed, or opened again, and tell the fleet."""
         (self._parts.muted.set if on else self._parts.muted.clear)()
+        if self._reports is not None:
+            keep_muted(self.settings.device.state_dir, on=on)
         log.info("muted" if on else "listening again")
         self._sign("muted" if on else "idle")
         if self._reports is not None:

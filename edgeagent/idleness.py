@@ -8,16 +8,16 @@ from collections.abc import Callable
 from edgeagent.messages import Rejection, Step, Transcript
 
 SERVED_S = 10.0
-"""After the last thing that was said, asked, done or answered; a question can be answered for as long."""
+"""After the last thing that was said, asked, done or answered."""
 SPEECH_S = 1.0
 
 
 class Idleness:
     """When something was last said or done. May be told from any thread. `clock` goes only forward, in seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Begin as somebody who has just been served."""
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float], answer_within_s: float = SERVED_S) -> None:
+        """Begin as somebody who has just been served, and may answer a question for so many seconds."""
+        self._clock, self._served_s = clock, max(SERVED_S, answer_within_s)
         self._served = self._spoken = clock()
 
     def note(self, step: Step) -> None:
@@ -33,4 +33,4 @@ class Idleness:
     def is_idle(self) -> bool:
         """Tell whether nobody has been served for a while, and nobody speaks."""
         now = self._clock()
-        return now - self._served >= SERVED_S and now - self._spoken >= SPEECH_S
+        return now - self._served >= self._served_s and now - self._spoken >= SPEECH_S

@@ -18,6 +18,7 @@ from edgeagent.update.manifest import FAMILY, VERSION
 
 LARGEST_JOB_BYTES = 4_096
 LARGEST_RESULT_BYTES = 16 << 10
+LONGEST_WAIT_S = 90 * 86_400.0
 _LONGEST_TEXT = 300
 
 Time = Annotated[float, Field(ge=0, le=1e11)]
@@ -46,8 +47,12 @@ class CancelJob(_Form):
     kind: Literal["cancel"]
 
 
-def job_of(payload: bytes) -> Job | CancelJob | None:
-    """Return what is asked for; None where nothing is: the pointer was removed. Raise PayloadError."""
+def job_of(payload: bytes, now: float) -> Job | CancelJob | None:
+    """Return what is asked for; None where nothing is: the pointer was removed. Raise PayloadError.
+
+    A job is not newer than `now`, in seconds since 1970, whatever it says, and does not wait for longer than a quarter
+    of a year: no clock that is wrong, and nobody who lies, keeps later jobs away for ever.
+    """
     if not payload:
         return None
     found = parse(payload, largest=LARGEST_JOB_BYTES)
@@ -60,13 +65,16 @@ def job_of(payload: bytes) -> Job | CancelJob | None:
         raise PayloadError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     if isinstance(asked, CancelJob):
         return asked
-    return Job(asked.id, asked.family, asked.version, asked.created, asked.not_before, asked.not_after)
+    if asked.not_before > now + LONGEST_WAIT_S:
+        raise PayloadError(f"not_before: {asked.not_before - now:.0f} s from now, at most {LONGEST_WAIT_S:.0f}")
+    created = min(asked.created, now)
+    return Job(asked.id, asked.family, asked.version, created, asked.not_before, asked.not_after)
 
 
-def told(address: Address, what: Told) -> Message:
-    """Return the message that tells the fleet of a step."""
+def told(address: Address, what: Told, *, is_short: bool = False) -> Message:
+    """Return the message that tells the fleet of a step, `is_short` without the evidence."""
     payload = json.dumps(dict(what.body), separators=(",", ":")).encode()
-    if len(payload) > LARGEST_RESULT_BYTES:
+    if is_short or len(payload) > LARGEST_RESULT_BYTES:
         short = {key: value for key, value in what.body.items() if isinstance(value, int | float | str)}
         payload = json.dumps({key: _cut(value) for key, value in short.items()}, separators=(",", ":")).encode()
     return Message(f"{address.up}/job/{what.body['job']}", payload, qos=1)

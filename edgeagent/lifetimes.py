@@ -1,10 +1,12 @@
 """The daemon's lifetimes: opens everything, runs everything in one TaskGroup, ends everything in reverse."""
 
 import asyncio
+import fcntl
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeagent import health, releases
@@ -14,8 +16,9 @@ from edgeagent.bridges.services import Services, serve_wyoming
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
-from edgeagent.errors import SettingsError
+from edgeagent.errors import ModelError, SettingsError
 from edgeagent.listening import Listening
+from edgeagent.muting import is_muted
 from edgeagent.releases import InUse, count_start
 from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from edgeagent.sparkplug_link import SparkplugLink
 
 log = logging.getLogger(__name__)
+
+LOCK = "agent.lock"
+"""In the state folder: two agents would obey everything twice."""
 
 
 @asynccontextmanager
@@ -63,6 +69,7 @@ async def opened(
             }
         if agent.updating is not None:
             duties["tell of updates"] = agent.updating.tell()
+        is_orderly = False
         try:
             async with doing(duties):
                 try:
@@ -71,8 +78,18 @@ async def opened(
                     await agent.notes.flush()
                     if reports is not None:
                         await bus.publish(reports.state(online=False, reason="stopped"))
+            is_orderly = True
+        except BaseException as error:
+            is_orderly = _is_asked_for(error)
+            raise
         finally:
-            agent.close()
+            agent.close(is_orderly=is_orderly)
+
+
+def _is_asked_for(error: BaseException) -> bool:
+    """Tell an end that somebody wanted from one by an error."""
+    wanted = (asyncio.CancelledError, NewStartError)
+    return error.split(wanted)[1] is None if isinstance(error, BaseExceptionGroup) else isinstance(error, wanted)
 
 
 def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":
@@ -98,19 +115,42 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
             f"{settings.device.state_dir}: cannot be made: {error.strerror or error}",
             remedy="Name a folder that can be written to: [device] state_dir.",
         ) from error
-    count_start(settings)
-    in_use = releases.in_use(settings)
-    wants_new_start = False
-    try:
-        await _be_the_device(in_use, parts, listening_source)
-    except* NewStartError:
-        wants_new_start = True
-    return wants_new_start
+    with alone(settings.device.state_dir):
+        count_start(settings)
+        in_use = releases.in_use(settings)
+        if is_muted(settings.device.state_dir):
+            parts.muted.set()
+        wants_new_start = False
+        try:
+            try:
+                await _be_the_device(in_use, parts, listening_source)
+            except* (SettingsError, ModelError) as group:
+                if not in_use.versions:
+                    raise
+                log.error("a release cannot be opened, what ships is", extra={"problem": str(group.exceptions[0])})  # noqa: TRY400
+                await _be_the_device(releases.without(settings, in_use), parts, listening_source)
+        except* NewStartError:
+            wants_new_start = True
+        return wants_new_start
+
+
+@contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Be the only agent with this state folder while the block runs. Raise SettingsError if there is another."""
+    with (state / LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError(
+                f"{state}: another edgeagent is running with it",
+                remedy="End it (systemctl stop edgeagent), or use another [device] state_dir.",
+            ) from error
+        yield
 
 
 async def _be_the_device(in_use: InUse, parts: Parts, listening_source: Source) -> None:
     settings = in_use.settings
-    reports = Reports(settings.device, releases=in_use.versions)
+    reports = Reports(settings.device, releases=in_use.versions, muted=parts.muted.is_set())
     async with reachable_broker(settings) as reachable, opened(reachable, parts, reports, in_use) as agent:
         listening, _ = await asyncio.gather(
             asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),

@@ -19,7 +19,7 @@ from edgeagent.update.journal import Journal
 from edgeagent.update.manifest import ABIS, by_version
 from edgeagent.update.places import JOURNAL, UPDATES
 from edgeagent.update.store import Opened, Store
-from edgeagent.update.updater import starting
+from edgeagent.update.updater import give_up, starting
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,7 @@ class InUse:
 def in_use(settings: AgentSettings) -> InUse:
     """Return what is current, every file of it checked."""
     store = Store(settings.device.state_dir / UPDATES)
+    links = _links(settings)  # first: what changes from here on is seen as another release
     opened = {family: _opened(store, family) for family in settings.update.families}
     releases = {family: one.release for family, one in opened.items() if one is not None and one.release is not None}
     for family, one in opened.items():
@@ -50,11 +51,25 @@ def in_use(settings: AgentSettings) -> InUse:
         settings,
         {family: release.version for family, release in releases.items()},
         tuple(
-            voice_health.named(family, releases[family].id if family in releases else None)
+            voice_health.named(family, releases[family].id if family in releases else None, store.since(family))
             for family in settings.update.families
         ),
-        _links(settings),
+        links,
     )
+
+
+def without(settings: AgentSettings, in_use: InUse) -> InUse:
+    """Return what is in use where the releases cannot be opened: what ships. One in probation is given up."""
+    store = Store(settings.device.state_dir / UPDATES)
+    try:
+        with store.lock(), closing(Journal(store.root / JOURNAL)) as journal:
+            for family in in_use.versions:
+                detail = "the agent cannot be started with it"
+                give_up(store, journal, family, code="does-not-open", detail=detail)
+    except UpdateError as error:
+        log.warning("a release is not given up", extra={"problem": str(error), "remedy": error.remedy})
+    names = tuple(voice_health.named(family, None) for family in settings.update.families)
+    return InUse(settings, names=names, links=_links(settings))
 
 
 def count_start(settings: AgentSettings) -> None:
@@ -67,7 +82,7 @@ def count_start(settings: AgentSettings) -> None:
         with store.lock(), closing(Journal(path)) as journal:
             for family in settings.update.families:
                 starting(store, journal, family)
-    except UpdateError as error:
+    except UpdateError as error:  # it is counted when the agent has been in service for a while
         log.warning("this start is not counted", extra={"problem": str(error), "remedy": error.remedy})
 
 

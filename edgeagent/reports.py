@@ -17,13 +17,15 @@ class Reports:
         settings: DeviceSettings,
         clock: Callable[[], float] = time.time,
         releases: Mapping[str, str] | None = None,
+        *,
+        muted: bool = False,
     ) -> None:
         """Give this run a name. `clock` gives seconds since 1970; `releases` are versions by family."""
         self._releases = releases or {}
         self.address = topics.Address(settings.fleet, settings.id)
         self._boot = uuid.uuid4().hex[:12]
         self._sequence = 0
-        self._muted = False
+        self._muted = muted
         self._clock = clock
 
     @property

@@ -8,6 +8,7 @@ Rules:
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -28,11 +29,11 @@ from edgeagent.messages import Message
 from edgeagent.releases import InUse
 from edgeagent.topics import Address
 from edgeagent.update.block_frames import HEADER_BYTES, LARGEST_BLOCK_BYTES, LARGEST_QUESTION_BYTES, MOST_BLOCKS
-from edgeagent.update.course import Course
+from edgeagent.update.course import Course, Told
 from edgeagent.update.journal import Journal
 from edgeagent.update.on_disk import disk
 from edgeagent.update.places import ENDED, JOURNAL, LATER, TROUBLE, UPDATES
-from edgeagent.update.steps import is_due
+from edgeagent.update.updater import serves
 from edgeagent.update.waiting import power_of, why_wait
 from edgeagent.voice_health import VoiceHealth
 
@@ -44,9 +45,12 @@ TROUBLE_S = 300.0
 PROBATION_S = 300.0
 SAVE_S = 900.0
 TELL_AGAIN_S = 30.0
+SERVICE_S = 60.0
+"""A start that has lasted so long is none of a loop."""
 QUESTION_EXPIRY_S = 20
 MOST_WAITING_BYTES = 2 * MOST_BLOCKS * (LARGEST_BLOCK_BYTES + HEADER_BYTES) // 4
 """Blocks that the updater has not taken: as many as it has asked for."""
+MOST_WAITING = 2 * MOST_BLOCKS
 _SOCKET_BYTES = 1 << 20
 
 T = TypeVar("T")
@@ -89,9 +93,9 @@ class Updating:
             return False
         is_new = False
         try:
-            job = jobs.job_of(received.payload)
+            job = jobs.job_of(received.payload, time.time())
             if isinstance(job, jobs.CancelJob):
-                is_new = await self._clerks(lambda journal: journal.wish(job.id, "cancel")) is not None
+                is_new = await self._clerks(partial(_cancel, job_id=job.id))
             elif job is not None and job.family not in self._update.families:
                 log.warning("job refused", extra={"job": job.id, "problem": f"{job.family} is none of our families"})
             elif job is not None:
@@ -121,6 +125,7 @@ class Updating:
 
     async def keep(self) -> None:
         """Carry on what is under way, for ever. Raise NewStartError when another release has become current."""
+        began, is_settled = time.monotonic(), False
         save_at = 0.0  # at once: a run of which nothing is written cannot be seen to have crashed
         while True:
             self._health.reach(is_fleet_reachable=self._bus.is_connected)
@@ -130,8 +135,11 @@ class Updating:
             if time.monotonic() >= save_at:
                 await self._save()
                 save_at = time.monotonic() + SAVE_S
+            if not is_settled and time.monotonic() - began > SERVICE_S and self._has_journal():
+                is_settled = await self._is_settled()
             if time.monotonic() >= self._not_before and await self._is_due():
                 await self._until_idle()
+                self._health.reach(is_fleet_reachable=self._bus.is_connected)
                 await self._save()
                 await self._carry_on()
                 continue
@@ -156,25 +164,31 @@ class Updating:
     async def _is_all_told(self) -> bool:
         while results := await self._clerks(lambda journal: journal.results()):
             for one in results:
-                if not await self._is_told(jobs.told(self._address, one)):
+                if not await self._is_told(one):
                     return False
                 await self._clerks(partial(Journal.acknowledge, seq=one.seq))
         return True
 
-    async def _is_told(self, message: Message) -> bool:
-        try:
-            return await self._bus.deliver(message)
-        except BusError as error:
-            log.warning("a result cannot be told", extra={"topic": message.topic, "problem": str(error)})
-            return False
+    async def _is_told(self, one: Told) -> bool:
+        """Tell one result, shortly if it is too large for the broker; one that can never be told is let go."""
+        for is_short in (False, True):
+            message = jobs.told(self._address, one, is_short=is_short)
+            try:
+                return await self._bus.deliver(message)
+            except BusError as error:
+                log.warning("a result cannot be told", extra={"topic": message.topic, "problem": str(error)})
+        return True
 
     def _has_journal(self) -> bool:
-        return self._journal is not None or (self._folder / JOURNAL).exists()
+        return self._journal is not None or os.path.exists(self._folder / JOURNAL)  # noqa: PTH110  # it never raises
 
     async def _clerks(self, work: Callable[[Journal], T]) -> T:
         """Have something done with the journal, in the thread to which it belongs. Raise UpdateError."""
 
         def done() -> T:
+            if self._journal is not None and not self._journal.is_current():
+                self._journal.close()  # somebody has set it aside
+                self._journal = None
             if self._journal is None:
                 with disk(f"{self._folder} cannot be made"):
                     self._folder.mkdir(parents=True, exist_ok=True)
@@ -187,17 +201,27 @@ class Updating:
         if not self._has_journal():
             return False
         try:
-            course = await self._clerks(lambda journal: journal.under_way())
+            course = await self._clerks(lambda journal: journal.under_way(time.time()))
         except UpdateError as error:
             log.warning("journal", extra={"problem": str(error)})
             self._not_before = time.monotonic() + TROUBLE_S
             return False
         if course is None or course.wish or course.state not in {"accepted", "waiting"}:
             return course is not None
-        return is_due(course, time.time()) and (course.job.is_local or not await asyncio.to_thread(self._why_wait))
+        return course.is_due(time.time()) and (course.job.is_local or not await asyncio.to_thread(self._why_wait))
 
     def _why_wait(self) -> str:
         return why_wait(self._update, datetime.now().astimezone().time(), power_of())
+
+    async def _is_settled(self) -> bool:
+        """Count this start as one that lasted; return False if that could not be written."""
+        try:
+            for family in self._update.families:
+                await self._clerks(partial(serves, family=family))
+        except UpdateError as error:
+            log.warning("journal", extra={"problem": str(error), "remedy": error.remedy})
+            return False
+        return True
 
     async def _save(self) -> None:
         """Put down what is counted: told here, where it is counted, and written beside."""
@@ -228,7 +252,7 @@ class Updating:
         return LATER_S if status == LATER else TROUBLE_S
 
     async def _updater(self) -> int:
-        command = [sys.executable, "-m", "edgeagent.update"]
+        command = [sys.executable, "-P", "-m", "edgeagent.update"]
         ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) if self._update.over_bus else ()
         if ends:
             ours, theirs = ends
@@ -264,6 +288,14 @@ class Updating:
                 await process.wait()
 
 
+def _cancel(journal: Journal, job_id: str) -> bool:
+    """Ask that a job of the fleet's ends; the owner's are not the fleet's to end. Return whether there is one."""
+    course = journal.course(job_id)
+    if course is None or course.job.is_local:
+        return False
+    return journal.wish(job_id, "cancel") is not None
+
+
 class Relay:
     """Between the updater's socket and the bus: questions out, blocks in, and never more than was asked for."""
 
@@ -279,8 +311,9 @@ class Relay:
         self._loop.add_reader(end.fileno(), self._ask)
 
     def answer(self, block: bytes) -> None:
-        """Hand a block to the updater; what it has not asked for is dropped."""
-        if self._bytes + len(block) > MOST_WAITING_BYTES:
+        """Hand a block to the updater; what is none, and more than it can have asked for, is dropped."""
+        is_one = HEADER_BYTES <= len(block) <= HEADER_BYTES + LARGEST_BLOCK_BYTES
+        if not is_one or len(self._waiting) >= MOST_WAITING or self._bytes + len(block) > MOST_WAITING_BYTES:
             return
         self._waiting.append(block)
         self._bytes += len(block)

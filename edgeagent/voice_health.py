@@ -1,7 +1,7 @@
 """How voice control goes, counted for each release that is in use, and kept over restarts.
 
 Rules:
-- what was typed says nothing of hearing, and is not counted;
+- what was typed says nothing of hearing, and is not counted, nor is what was refused of it;
 - the same words again within seconds: the first time was not enough;
 - a run that did not end in order, on a machine that has not been switched off since, has crashed;
 - times are kept in steps of a tenth, so that months take no more room than a day.
@@ -47,6 +47,7 @@ class Counts:
     ended_by_cap: int = 0
     times: dict[int, int] = field(default_factory=dict)
     is_fleet_reachable: bool | None = None
+    unreachable_s: float = 0.0
 
     def figures(self) -> Figures:
         """Return what a release is judged by."""
@@ -60,6 +61,7 @@ class Counts:
             repeated=self.repeated,
             ended_by_cap=self.ended_by_cap,
             is_fleet_reachable=self.is_fleet_reachable,
+            unreachable_s=round(self.unreachable_s, 1),
         )
 
     def _p95_ms(self) -> float:
@@ -72,7 +74,7 @@ class Counts:
 
 
 class VoiceHealth:
-    """Counts what happens under the releases that are in use; they are named `family:id`, or `family:` as it ships."""
+    """Counts what happens under the releases that are in use; `named` tells how they are called."""
 
     def __init__(self, path: Path, releases: Iterable[str], clock: Callable[[], float]) -> None:
         """Begin a run, and see how the one before has ended. `clock` goes only forward, in seconds."""
@@ -81,6 +83,8 @@ class VoiceHealth:
         self._used = tuple(releases)
         self._since = clock()
         self._last: tuple[str, float] | None = None
+        self._spoken: str | None = None
+        self._reached: float | None = None
         for name in _running(path):
             if name in self._all:
                 self._all[name].crashes += 1
@@ -89,13 +93,14 @@ class VoiceHealth:
 
     def note(self, step: Step) -> None:
         """Count a step."""
-        if isinstance(step, Rejection):
+        if isinstance(step, Rejection) and step.utterance == self._spoken:
+            self._spoken = None
             self._add(rejected=1)
         if not isinstance(step, Transcript) or step.ended_by in {None, "text"} or not step.words:
             return
         now, said = self._clock(), step.text
         is_repeated = self._last is not None and self._last[0] == said and now - self._last[1] < REPEATED_WITHIN_S
-        self._last = said, now
+        self._last, self._spoken = (said, now), step.utterance
         self._add(decisions=1, repeated=int(is_repeated), ended_by_cap=int(step.ended_by == "cap"))
         bucket = _bucket((step.heard_s - step.words[-1].end_s) * 1_000)
         for name in self._used:
@@ -103,9 +108,14 @@ class VoiceHealth:
             times[bucket] = times.get(bucket, 0) + 1
 
     def reach(self, *, is_fleet_reachable: bool) -> None:
-        """Note whether the broker is in reach now."""
+        """Note whether the broker is in reach now; call it every few seconds. Never having been is none's fault yet."""
+        now = self._clock()
+        if is_fleet_reachable or self._reached is None:
+            self._reached = now
         for name in self._used:
-            self._all[name].is_fleet_reachable = is_fleet_reachable
+            counts = self._all[name]
+            counts.is_fleet_reachable = is_fleet_reachable
+            counts.unreachable_s = now - self._reached
 
     def save(self, *, is_over: bool = False) -> None:
         """Write it down; `is_over`: the run ends in order. Where it cannot be written, that is logged."""
@@ -138,14 +148,19 @@ class VoiceHealth:
                 setattr(counts, key, getattr(counts, key) + count)
 
 
-def named(family: str, release: str | None) -> str:
-    """Return how a release is called here; None is the one that ships."""
-    return f"{family}:{release or ''}"
+def named(family: str, release: str | None, since: int = 0) -> str:
+    """Return how a release is called here; None is the one that ships.
+
+    `since` is another number each time that it becomes current: what it did in an earlier service is not counted again.
+    """
+    return f"{family}:{release or ''}@{since}"
 
 
 def figures_of(path: Path, family: str, release: str | None) -> Figures:
-    """Return the figures of a release; of one that is not known, none."""
-    return read(path).get(named(family, release), Counts()).figures()
+    """Return the figures of a release in its last service; of one that is not known, none."""
+    wanted = named(family, release).partition("@")[0]
+    found = [counts for name, counts in read(path).items() if name.partition("@")[0] == wanted]
+    return (found[-1] if found else Counts()).figures()
 
 
 def read(path: Path) -> dict[str, Counts]:

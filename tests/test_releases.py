@@ -1,10 +1,9 @@
 """What the agent opens at its start: releases of every kind, in the place of what ships or on top of the owner's."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
-from update.folder_repository import manifest_of
+from update.folder_repository import install
 
 from edgeagent.releases import count_start, in_use
 from edgeagent.settings import (
@@ -15,7 +14,6 @@ from edgeagent.settings import (
     UpdateSettings,
     WakingSettings,
 )
-from edgeagent.update.manifest import read_manifest
 from edgeagent.update.store import Store
 
 COMMANDS = b"language: en\nintents: {}\n"
@@ -26,25 +24,12 @@ def settings_in(state: Path, *families: str, **more: object) -> AgentSettings:
     return AgentSettings(device=device, update=update, **more)
 
 
-def install(state: Path, family: str, files: dict[str, bytes], **more: object) -> Path:
-    """Put a release into the store as an update does; return its folder."""
-    store = Store(state / "updates")
-    store.prepare()
-    manifest = manifest_of(family, "1.0.0", files, **more)
-    for content in (manifest, *files.values()):
-        (store.root / "files" / hashlib.sha256(content).hexdigest()).write_bytes(content)
-    release = read_manifest(manifest)
-    store.stage(release)
-    store.switch(family, release.id)
-    return store.bundle(release.id)
-
-
 def test_without_updates_everything_is_as_the_settings_say_and_nothing_is_made(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "state", "command-en")
     count_start(settings)
     found = in_use(settings)
     assert found.settings == settings
-    assert (found.versions, found.names) == ({}, ("command-en:",))
+    assert (found.versions, found.names) == ({}, ("command-en:@0",))
     assert not found.is_out_of_date()
     assert not (tmp_path / "state").exists()
 

@@ -8,7 +8,7 @@ from edgeagent.messages import Rejection, Transcript, Word
 from edgeagent.update.probation import Figures
 from edgeagent.voice_health import HEALTH, VoiceHealth, figures_of
 
-OURS = ("command-en:abc",)
+OURS = ("command-en:abc@0",)
 
 
 class Clock:
@@ -30,12 +30,13 @@ def counted(path: Path) -> Figures:
 
 def test_what_is_heard_is_counted_for_every_release_in_use(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / HEALTH
-    health = VoiceHealth(path, (*OURS, "wake:"), clock)
+    health = VoiceHealth(path, (*OURS, "wake:@0"), clock)
     for waited_s in [0.1] * 18 + [0.8, 0.9]:
         clock.now += 60
         health.note(heard("lights on", waited_s))
-    health.note(Rejection("u2", "not-a-command", "rubbish"))
+    health.note(Rejection("u1", "not-a-command", "rubbish"))
     health.note(heard("typed", ended_by="text"))
+    health.note(Rejection("t1", "not-a-command", "typed"))
     health.reach(is_fleet_reachable=True)
     health.save()
     found = counted(path)
@@ -85,6 +86,25 @@ def test_of_many_releases_the_oldest_are_forgotten_but_never_those_in_use(tmp_pa
     path = tmp_path / HEALTH
     VoiceHealth(path, OURS, Clock()).save(is_over=True)
     for number in range(voice_health.MOST_RELEASES + 5):
-        VoiceHealth(path, (f"command-en:{number}",), Clock()).save(is_over=True)
+        VoiceHealth(path, (f"command-en:{number}@0",), Clock()).save(is_over=True)
     assert counted(path).starts == 0
     assert len(voice_health.read(path)) <= voice_health.MOST_RELEASES + 1
+
+
+def test_an_earlier_service_of_a_release_is_not_counted_again(tmp_path: Path) -> None:
+    path = tmp_path / HEALTH
+    VoiceHealth(path, ("command-en:abc@1",), Clock()).save()
+    VoiceHealth(path, ("command-en:abc@2",), Clock()).save()
+    assert (counted(path).starts, counted(path).crashes) == (1, 0)
+
+
+def test_the_broker_is_away_since_it_was_there_last(tmp_path: Path) -> None:
+    clock, path = Clock(), tmp_path / HEALTH
+    health = VoiceHealth(path, OURS, clock)
+    found = []
+    for is_there in (True, False, False, True, False):
+        clock.now += 100
+        health.reach(is_fleet_reachable=is_there)
+        health.save()
+        found.append((counted(path).is_fleet_reachable, counted(path).unreachable_s))
+    assert found == [(True, 0.0), (False, 100.0), (False, 200.0), (True, 0.0), (False, 100.0)]

@@ -25,7 +25,7 @@ def start_anew() -> NoReturn:
     logging.shutdown()
     sys.stdout.flush()
     os.closerange(3, _MOST_DESCRIPTORS)
-    os.execv(sys.executable, [sys.executable, "-m", "edgeagent", *sys.argv[1:]])  # noqa: S606  # no shell
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "edgeagent", *sys.argv[1:]])  # noqa: S606  # no shell
 
 
 def leave(code: int) -> NoReturn:
@@ -53,8 +53,9 @@ async def _until_signal(work: Coroutine[Any, Any, int]) -> int:
     loop.add_signal_handler(signal.SIGTERM, end(0))
     loop.add_signal_handler(signal.SIGINT, end(INTERRUPTED))
     try:
-        return await task
+        code = await task
     except asyncio.CancelledError:
         if not ended_by:
             raise
         return ended_by[0]
+    return ended_by[0] if ended_by else code  # the work may have been ending for a reason of its own

@@ -77,7 +77,7 @@ def apply_version(
 def cancel_update(settings: SettingsFile = None) -> None:
     """End what is under way; what was before stays, or is put back."""
     wanted = settings_of(settings)
-    code = _cancelled(wanted)
+    code, _ = _cancelled(wanted)
     if code is None:
         _say("nothing is under way")
     raise typer.Exit(code or 0)
@@ -91,22 +91,28 @@ def roll_back_release(family: Family = None, settings: SettingsFile = None) -> N
 
     wanted = settings_of(settings)
     name = _only(wanted.update.families, family)
-    code = _cancelled(wanted, name)
-    if code is not None:
-        raise typer.Exit(code)
+    code, was_in_place = _cancelled(wanted, name)
+    if was_in_place or code:
+        raise typer.Exit(code or 0)
     course = roll_back(wanted.device.state_dir, name)
     _say(f"{name}: {course.job.version if course.notes.get('release') else 'as it ships'}")
     is_running = ring(wanted)
     _say("the agent is started anew when nobody is being served" if is_running else "the agent opens it when it starts")
 
 
-def _cancelled(wanted: AgentSettings, family: str | None = None) -> int | None:
-    """End the job that is under way, if it is for this family; return the exit code, None where there is none."""
+def _cancelled(wanted: AgentSettings, family: str | None = None) -> tuple[int | None, bool]:
+    """End the job that is under way, if it is for this family.
+
+    Return the exit code, None where there is none, and whether its release was in place already.
+    """
     from edgeagent.cli.updating import CANCELLED, follow
     from edgeagent.update.owner import cancel
 
     course = cancel(wanted.device.state_dir, family)
-    return None if course is None else asyncio.run(follow(wanted, course.job.id, until=CANCELLED))
+    if course is None:
+        return None, False
+    was_in_place = course.state in {"switching", "probation"}
+    return asyncio.run(follow(wanted, course.job.id, until=CANCELLED)), was_in_place
 
 
 @update_app.command("pin")

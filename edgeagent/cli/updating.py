@@ -51,7 +51,7 @@ async def follow(settings: AgentSettings, job: str, *, until: frozenset[State]) 
                 shown.show(course, folder)
                 if course.is_ended or course.state in until:
                     return _end(course, told, until, is_running=is_running)
-                if updater is not None and updater.returncode is not None:
+                if updater is not None and updater.returncode is not None and course.state != "probation":
                     told.print("later: what it waits for is told by edgeagent update status", soft_wrap=True)
                     return _FAILED
                 await asyncio.sleep(LOOK_S)
@@ -64,7 +64,7 @@ async def follow(settings: AgentSettings, job: str, *, until: frozenset[State]) 
 
 async def _updater(settings: AgentSettings) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "edgeagent.update",
+        sys.executable, "-P", "-m", "edgeagent.update",
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdin is not None  # noqa: S101  # it was asked for

@@ -11,7 +11,6 @@ import logging
 import os
 import socket
 import sys
-import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -23,12 +22,10 @@ from edgeagent.update.journal import Journal
 from edgeagent.update.places import ENDED, JOURNAL, LATER, SWITCHED, TROUBLE, UPDATES
 from edgeagent.update.self_test import peak_memory_mb
 from edgeagent.update.store import Store
-from edgeagent.update.updater import advance, refuse_all
+from edgeagent.update.updater import advance
 from edgeagent.update.workplace import Around, site_at
 
 LARGEST_SETTINGS_BYTES = 1 << 20
-HOPELESS = frozenset({"no-root", "no-repository", "bad-address"})
-"""What no waiting mends: the owner must say whom to trust, or where the repository is."""
 _NICENESS = 19
 
 log = logging.getLogger(__name__)
@@ -59,13 +56,8 @@ def _carry_on(settings: AgentSettings, around: Around) -> int:
     store = Store(settings.device.state_dir / UPDATES)
     store.prepare()
     with store.lock(), closing(Journal(store.root / JOURNAL)) as journal:
-        try:
-            with site_at(settings, store, journal, around) as site:
-                course = advance(site)
-        except UpdateError as error:
-            if error.code not in HOPELESS:
-                raise
-            course = refuse_all(journal, error, time.time())
+        with site_at(settings, store, journal, around) as site:
+            course = advance(site)
         log.info("updater", extra={"state": course.state if course else "", "peak_mb": round(peak_memory_mb())})
     if course is None or course.is_ended:
         return ENDED

@@ -58,19 +58,21 @@ class _Reading:
     at: int
     end: int
     asked: int
+    since: float
+    """When something of use came last, or was asked for again."""
     silences: int = 0
     early: dict[int, Block] = field(default_factory=dict)
     questions: list[tuple[int, float]] = field(default_factory=list)
     """Up to where each asks, and when it was sent."""
 
     def keep(self, block: Block) -> None:
-        """Keep what is still to come, if it is near."""
-        if self.at < block.at < self.at + LARGEST_BLOCK_BYTES * MOST_BLOCKS * AHEAD:
+        """Keep what is still to come, if it is as it was asked for."""
+        if self.at < block.at < self.asked and not (block.at - self.at) % BLOCK_BYTES:
             self.early[block.at] = block
 
     def passed(self, block: Block, now: float) -> float | None:
         """Go on behind a block; return how long the question took whose last one it was."""
-        self.silences = 0
+        self.silences, self.since = 0, now
         self.at += len(block.content)
         if self.questions and self.at >= self.questions[0][0]:
             return now - self.questions.pop(0)[1]
@@ -92,10 +94,10 @@ class BlockTransport:
 
     def read(self, path: str, start: int = 0, *, most: int) -> Iterator[bytes]:
         """Yield a file's bytes from an offset on, at most `most`. Raise UpdateError "absent", "unreachable"."""
-        one = _Reading(next(self._ids) % (1 << 32), path, start, start + most, start)
+        one = _Reading(next(self._ids) % (1 << 32), path, start, start + most, start, self._clock())
         while one.at < one.end:
             self._ask_ahead(one)
-            block = one.early.pop(one.at, None) or self._next(one.number, path)
+            block = one.early.pop(one.at, None) or self._next(one)
             if block is None:
                 self._ask_again(one)
                 continue
@@ -104,6 +106,8 @@ class BlockTransport:
             if block.at != one.at:
                 one.keep(block)
                 continue
+            if not block.is_last and len(block.content) < min(BLOCK_BYTES, one.end - one.at):
+                raise UpdateError(f"{path}: less than was asked for", code="unreachable", remedy=_ONLINE)
             took_s = one.passed(block, self._clock())
             if took_s is not None:
                 self._adapt(took_s)
@@ -113,8 +117,6 @@ class BlockTransport:
                 yield block.content
             if block.is_last:
                 return
-            if not block.content:
-                raise UpdateError(f"{path}: an empty block", code="unreachable", remedy=_ONLINE)
 
     def _ask_ahead(self, one: "_Reading") -> None:
         """Have the next questions on their way."""
@@ -134,12 +136,13 @@ class BlockTransport:
         if one.silences > MOST_SILENCES:
             raise UpdateError(f"{one.path}: nobody answers on the bus", code="unreachable", remedy=_ONLINE)
         self._blocks = max(1, self._blocks // 2)
-        one.asked = one.at
+        one.asked, one.since = one.at, self._clock()
         one.questions.clear()
         one.early.clear()
 
-    def _next(self, number: int, path: str) -> Block | None:
-        deadline = self._clock() + SILENT_S
+    def _next(self, one: "_Reading") -> Block | None:
+        """Return the next block of this reading; None when nothing of use has come for a while."""
+        path, deadline = one.path, one.since + SILENT_S
         while (left := deadline - self._clock()) > 0:
             try:
                 payload = self._pipe.receive(left)
@@ -153,7 +156,7 @@ class BlockTransport:
                 block = block_of(payload)
             except PayloadError:
                 continue
-            if block.id == number:
+            if block.id == one.number:
                 return block
         return None
 

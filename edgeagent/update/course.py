@@ -52,6 +52,16 @@ class Course:
         """Tell whether nothing more will be done."""
         return self.state in ENDS
 
+    @property
+    def is_begun(self) -> bool:
+        """Tell whether something was done that may have to be put back."""
+        return not self.is_ended and self.state not in {"accepted", "waiting"}
+
+    def is_due(self, now: float) -> bool:
+        """Tell whether a job that waits may go on, as far as the clock is concerned: also not soon after a failure."""
+        retry_s = float(self.notes.get("retry_s", 0.0))
+        return now >= self.job.not_before and not 0 <= now - self.changed < retry_s
+
 
 @dataclass(frozen=True, slots=True)
 class Told:

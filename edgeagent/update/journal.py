@@ -4,7 +4,7 @@ Rules:
 - every change is one transaction with `synchronous=FULL`; after a restart the log is written into the file and synced
   before anything is believed, for a sync that has failed once may have left a hole;
 - a job that is known is never begun again: what became of it is told again;
-- of two jobs for one family the newer wins; jobs for other families wait in their order;
+- of two jobs for one family the newer wins, the owner's in any case; jobs for other families wait in their order;
 - what the fleet must be told stays until it was acknowledged. Steps on the way are dropped first, ends last;
 - a damaged file is set aside and begun anew: the releases and the floor stand elsewhere too.
 """
@@ -60,15 +60,31 @@ class Journal:
                 log.warning("the journal is damaged", extra={"path": str(path), "problem": str(error)})
                 _set_aside(path)
                 self._database = _opened(path)
+            self._inode = path.stat().st_ino
+
+    def is_current(self) -> bool:
+        """Tell whether the file is still the one that was opened; another process may have set it aside."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close the file."""
         with suppress(sqlite3.Error):
             self._database.close()
 
-    def under_way(self) -> Course | None:
-        """Return the oldest job that is not finished."""
-        return next(iter(self._unfinished()), None)
+    def under_way(self, now: float | None = None) -> Course | None:
+        """Return the job that is begun, else the one that goes first; None if all are finished.
+
+        First goes what shall end, then what is due `now`, the owner's before the fleet's, then the oldest.
+        """
+
+        def place(course: Course) -> tuple[bool, bool, bool, bool]:
+            is_due = now is None or course.is_due(now)
+            return not course.is_begun, not course.wish, not is_due, not course.job.is_local
+
+        return min(self._unfinished(), key=place, default=None)
 
     def course(self, job_id: str) -> Course | None:
         """Return what became of a job; None if it is not known, or no longer."""
@@ -94,7 +110,8 @@ class Journal:
                 remedy = "Wait, or cancel one: edgeagent update status."
                 raise UpdateError(f"{len(unfinished)} jobs are not finished", code="too-many-jobs", remedy=remedy)
             rivals = [one for one in unfinished if one.job.family == job.family]
-            wish: Wish = "supersede" if any(one.job.created > job.created for one in rivals) else ""
+            is_beaten = any(_goes_before(one.job, job) for one in rivals)
+            wish: Wish = "supersede" if is_beaten else ""
             taken = Course(job, "accepted", writes=1, wish=wish, changed=now)
             self._database.execute(
                 "INSERT INTO jobs (id, job, state, writes, starts, wish, notes, changed)"
@@ -245,6 +262,13 @@ class Journal:
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise
+
+
+def _goes_before(rival: Job, job: Job) -> bool:
+    """Tell whether another job for a family stands: the owner's before the fleet's, else the newer one."""
+    if rival.is_local != job.is_local:
+        return rival.is_local
+    return rival.created > job.created
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -4,6 +4,7 @@ The root of trust is changed by a ceremony: the new one is looked at, shown, agr
 trusted under the old one is forgotten, the floor as well.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -73,14 +74,21 @@ def trust(state: Path, root: bytes) -> None:
     with journal_of(state, is_alone=True) as (_, journal):
         if journal.under_way() is not None:
             raise UpdateError("an update is under way", code="busy", remedy="Wait, or cancel it first.")
+        write_durably(state / TRUST, root)  # first: the old one must never be without its floor
         journal.keep_copy("floor", b"")
         shutil.rmtree(state / TUF, ignore_errors=True)
-        write_durably(state / TRUST, root)
 
 
 @contextmanager
 def journal_of(state: Path, *, is_alone: bool = False) -> Iterator[tuple[Store, Journal]]:
-    """Give what is kept of updates; `is_alone`: while no updater is at work. Raise UpdateError, "busy" if one is."""
+    """Give what is kept of updates; `is_alone`: while no updater is at work.
+
+    Raise UpdateError, "busy" if one is, "wrong-user" for who would leave files that the agent cannot write.
+    """
+    if state.exists() and state.stat().st_uid != os.geteuid():
+        user = state.owner()
+        remedy = f"Do it as the user of the agent: sudo -u {user} edgeagent update …"
+        raise UpdateError(f"{state} belongs to {user}", code="wrong-user", remedy=remedy)
     store = Store(state / UPDATES)
     store.prepare()
     with store.lock() if is_alone else nullcontext(), closing(Journal(store.root / JOURNAL)) as journal:

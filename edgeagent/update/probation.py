@@ -17,7 +17,7 @@ class Figures:
     """What was counted under one release. `observed_s` is time in service by a clock that only goes forward.
 
     Shares are of `decisions`. `p95_ms` is the 95th percentile from the end of speech to the decision.
-    `is_fleet_reachable` is None where there is no fleet.
+    `is_fleet_reachable` is None where there is no fleet; `unreachable_s` is for how long it has been out of reach.
     """
 
     observed_s: float = 0.0
@@ -29,6 +29,7 @@ class Figures:
     repeated: int = 0
     ended_by_cap: int = 0
     is_fleet_reachable: bool | None = None
+    unreachable_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _broken(before: Figures, after: Figures, limits: Limits) -> Iterator[tuple[s
     if after.crashes > limits.most_crashes:
         yield "crashes", before.crashes, after.crashes
     is_out_of_reach = before.is_fleet_reachable and after.is_fleet_reachable is False
-    if is_out_of_reach and after.observed_s >= limits.unreachable_s:
+    if is_out_of_reach and after.unreachable_s >= limits.unreachable_s:
         yield "fleet-unreachable", 1, 0
     if min(before.decisions, after.decisions) < limits.least_decisions:
         return

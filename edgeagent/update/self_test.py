@@ -73,19 +73,18 @@ def self_test(
     *,
     limits: Limits = DEFAULT,
     clips: str = "",
-    settings: str = "",
-    runtime: str = "onnx",
+    settings: str = "{}",
 ) -> Report:
-    """Try a candidate's folder beside the current one.
+    """Try a candidate's folder beside the current one, with the agent's `settings` as JSON.
 
-    `clips` names a function that plays recordings, see `trial.py`, and is told the `settings`.
+    `clips` names a function that plays recordings, see `trial.py`.
 
     Raise UpdateError: "self-test-crash", "self-test-memory", "self-test-hang", "self-test-refused", "self-test-wrong",
     "self-test-clips", "self-test-slow".
     """
     arguments = [
-        *(sys.executable, "-m", "edgeagent.update.trial"),
-        *(kind, str(candidate), str(current or ""), runtime, clips, settings),
+        *(sys.executable, "-P", "-m", "edgeagent.update.trial"),
+        *(kind, str(candidate), str(current or ""), clips, settings),
         *(str(limits.cpu_s), str(limits.memory_mb)),
     ]
     return judged(run(arguments, limits), limits)

@@ -28,7 +28,10 @@ RETRIED = frozenset({"unreachable", "too-slow", "cut", "changed", "tls", "absent
 """What may pass by itself."""
 LONGEST_DETAIL = 500
 _CAN_BE_LATE: frozenset[State] = frozenset({"accepted", "waiting", "metadata", "planning", "downloading"})
-_BLAMED = frozenset({"reboot-loop", "crashes", "slower", "more-rejected", "more-repeated", "more-ended-by-cap"})
+_BLAMED = frozenset({
+    *("reboot-loop", "does-not-open", "crash", "crashes"),
+    *("slower", "more-rejected", "more-repeated", "more-ended-by-cap"),
+})  # fmt: skip
 _REFUSALS = frozenset({
     *("bad-manifest", "unsupported-abi", "agent-too-old", "wrong-board", "too-little-memory"),
     *("quarantined", "below-floor", "downgrade", "not-signed"),
@@ -70,15 +73,9 @@ def admit(site: Site, course: Course) -> Found | None:
 
 def wait(site: Site, course: Course) -> Found | None:
     """Begin when it is time: not before the job says, nor soon after a failure, nor while something else goes first."""
-    if not is_due(course, site.now()) or (not course.job.is_local and site.why_wait()):
+    if not course.is_due(site.now()) or (not course.job.is_local and site.why_wait()):
         return None
     return "done", {}
-
-
-def is_due(course: Course, now: float) -> bool:
-    """Tell whether a job that waits may go on, as far as the clock is concerned."""
-    retry_s = float(course.notes.get("retry_s", 0.0))
-    return now >= course.job.not_before and not 0 <= now - course.changed < retry_s
 
 
 def refresh(site: Site, _: Course) -> Found | None:

@@ -113,6 +113,13 @@ class Store:
         found = _TARGET.fullmatch(target)
         return found[1] if found else None
 
+    def since(self, family: str) -> int:
+        """Return a number that is another one each time that a release becomes current; 0 where none is."""
+        try:
+            return (self._slots / family / "current").lstat().st_mtime_ns
+        except OSError:
+            return 0
+
     def families(self) -> tuple[str, ...]:
         """Return the families that have links."""
         try:

@@ -84,8 +84,10 @@ def _is_left(path: Path, now: float, *, is_busy: bool) -> bool:
         return True
     if path.suffix in _BESIDE_A_PART and not path.with_name(f"{path.name.partition('.')[0]}.part").exists():
         return True
-    is_whole = _ID.fullmatch(path.name) is not None
-    return (is_whole and not is_busy) or not 0 <= now - path.lstat().st_mtime < PARTIALS_KEPT_S
+    if is_busy:
+        return False
+    # A clock that has fallen back (a board without a battery, after a power cut) makes nothing old.
+    return _ID.fullmatch(path.name) is not None or now - path.lstat().st_mtime >= PARTIALS_KEPT_S
 
 
 def _entries(folder: Path) -> Iterator[Path]:

@@ -100,10 +100,11 @@ class HttpTransport:
             if answer.status not in _REDIRECTS:
                 return answer
             self.close()
-            target = urljoin(url, answer.headers.get("Location", ""))
+            target = answer.headers.get("Location", "")
             try:
+                target = urljoin(url, target)
                 is_fit = _checked(target).scheme == "https" or urlsplit(url).scheme == "http"
-            except UpdateError:
+            except (UpdateError, ValueError):
                 is_fit = False
             if not is_fit:
                 raise UpdateError(f"{url}: redirects to {target[:200]!r}, not followed", code="redirect-refused")
@@ -119,13 +120,13 @@ class HttpTransport:
         except TooSlowError as error:
             self.close()
             _refuse(error, url)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that cannot be one
             self.close()
             if not is_reused:
                 _refuse(error, url)
         try:  # the server had closed the connection that was kept
             return self._asked(parts, place, headers)
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # ValueError: a name that cannot be one
             self.close()
             _refuse(error, url)
 
@@ -211,7 +212,7 @@ def _checked(url: str) -> SplitResult:
     return parts
 
 
-def _refuse(error: OSError | HTTPException, url: str) -> NoReturn:
+def _refuse(error: OSError | HTTPException | ValueError, url: str) -> NoReturn:
     if isinstance(error, TooSlowError):
         raise UpdateError(f"{url}: {error}", code="too-slow", remedy=_ONLINE) from error
     if isinstance(error, ssl.SSLCertVerificationError):

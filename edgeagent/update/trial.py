@@ -1,9 +1,9 @@
 """The child process in which a candidate is opened and tried: `python -m edgeagent.update.trial …`, by `self_test.py`.
 
-Arguments: the kind of release, the candidate's folder, the current one's or nothing, the runtime, a function that plays
-recordings or nothing, what it is told, seconds of processor time, MB of memory beyond those of the program itself, and
-the descriptor that the report goes to. The function is named `module:name`, takes a release's folder and what it is
-told, and returns how many recordings it has played and the names of those that come out worse than they should.
+Arguments: the kind of release, the candidate's folder, the current one's or nothing, a function that plays recordings
+or nothing, the agent's settings as JSON, seconds of processor time, MB of memory beyond those of the program itself,
+and the descriptor that the report goes to. The function is named `module:name`, takes a release's folder and the
+settings, and returns how many recordings it has played and the names of those that come out worse than they should.
 """
 
 import importlib
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeagent.errors import EdgeAgentError, ModelError
-from edgeagent.grammar.commands import load, merge
 from edgeagent.hear import own_pronunciations
 from edgeagent.listening import wake_words
-from edgeagent.settings import WakingSettings
+from edgeagent.onlooking import house_without_names, interpreter_in
+from edgeagent.settings import AgentSettings, WakingSettings
 from edgeagent.understand.model.bundle import Bundle, open_bundle
 from edgeagent.understand.model.gazetteer import Gazetteer, Marks
 from edgeagent.understand.model.model import CommandModel
@@ -36,11 +36,12 @@ _LONGEST_TOLD = 200
 Mark = Callable[[Sequence[str]], Marks]
 
 
-def try_model(candidate: Path, current: Path | None, runtime: str) -> Report:
+def try_model(candidate: Path, current: Path | None, settings: AgentSettings) -> Report:
     """Open a command model, judge its golden sentences, and time its decisions beside those of the current one.
 
     Raise ModelError if it cannot be opened.
     """
+    runtime = settings.understanding.runtime
     bundle = open_bundle(candidate)
     segments = segments_of(bundle, runtime)
     count, wrong = disagreements(bundle, segments)
@@ -80,16 +81,18 @@ def _times_ms(models: Mapping[str, CommandModel], sentences: Sequence[list[str]]
     return {name: statistics.median(found) for name, found in times.items() if found}
 
 
-def try_commands(candidate: Path, _current: Path | None, _runtime: str) -> Report:
-    """Read command files. Raise SettingsError naming the line that is wrong."""
-    paths = sorted(candidate.rglob("*.yaml"))
+def try_commands(candidate: Path, _current: Path | None, settings: AgentSettings) -> Report:
+    """Compile command files with all others that the agent has. Raise SettingsError naming the line that is wrong."""
+    paths = tuple(sorted(candidate.rglob("*.yaml")))
     if not paths:
         raise ModelError(f"{candidate}: no command file, *.yaml")
-    merge([load(path) for path in paths])
+    acting = settings.acting.model_copy(update={"command_files": (*settings.acting.command_files, *paths)})
+    house = house_without_names("no names are needed to see whether it compiles")
+    interpreter_in(house, settings.model_copy(update={"acting": acting}), None)
     return Report(golden=len(paths))
 
 
-def try_wake_words(candidate: Path, _current: Path | None, _runtime: str) -> Report:
+def try_wake_words(candidate: Path, _current: Path | None, _settings: AgentSettings) -> Report:
     """Load wake words. Raise ModelError if one is damaged, or if the library is not installed."""
     paths = [str(path) for path in sorted(candidate.glob("*.json"))]
     if not paths:
@@ -98,7 +101,7 @@ def try_wake_words(candidate: Path, _current: Path | None, _runtime: str) -> Rep
     return Report(golden=len(paths))
 
 
-def try_pronunciations(candidate: Path, _current: Path | None, _runtime: str) -> Report:
+def try_pronunciations(candidate: Path, _current: Path | None, _settings: AgentSettings) -> Report:
     """Read pronunciations. Raise SettingsError naming the line that is wrong."""
     found = own_pronunciations.load(candidate / own_pronunciations.PRONUNCIATIONS)
     if not found:
@@ -106,7 +109,7 @@ def try_pronunciations(candidate: Path, _current: Path | None, _runtime: str) ->
     return Report(golden=len(found))
 
 
-TRIALS: Mapping[str, Callable[[Path, Path | None, str], Report]] = {
+TRIALS: Mapping[str, Callable[[Path, Path | None, AgentSettings], Report]] = {
     "model": try_model,
     "commands": try_commands,
     "wake": try_wake_words,
@@ -125,10 +128,11 @@ def play(clips: str, candidate: Path, told: str) -> tuple[int, tuple[str, ...]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Try a candidate, report, and return the exit status."""
-    kind, candidate, current, runtime, clips, told, cpu_s, memory_mb, descriptor = arguments
+    kind, candidate, current, clips, told, cpu_s, memory_mb, descriptor = arguments
     limit(int(cpu_s), int(memory_mb))
     try:
-        report = TRIALS[kind](Path(candidate), Path(current) if current else None, runtime)
+        settings = AgentSettings.model_validate_json(told)
+        report = TRIALS[kind](Path(candidate), Path(current) if current else None, settings)
         count, worse = play(clips, Path(candidate), told)
         peak_mb = peak_memory_mb()
         report = report.model_copy(update={"clips": count, "clips_wrong": worse, "peak_mb": peak_mb})

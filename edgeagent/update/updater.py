@@ -12,7 +12,7 @@ from edgeagent.errors import UpdateError
 from edgeagent.update import steps
 from edgeagent.update.course import Course, Job
 from edgeagent.update.journal import Journal
-from edgeagent.update.states import ENDS, MOST_WRITES, RESTS, Event, Refusal, State, next_state
+from edgeagent.update.states import MOST_WRITES, RESTS, Event, Refusal, State, next_state
 from edgeagent.update.steps import Found, Site
 from edgeagent.update.store import Store
 from edgeagent.update.sweeping import empty_staging, sweep
@@ -47,7 +47,7 @@ def advance(site: Site) -> Course | None:
     """
     settle(site.store, site.journal, site.now())
     last = None
-    while (course := site.journal.under_way()) is not None:
+    while (course := site.journal.under_way(site.now())) is not None:
         last = _carry_on(site, course)
         if not last.is_ended:
             return last
@@ -65,7 +65,7 @@ def settle(store: Store, journal: Journal, now: float) -> None:
             store.kept.raise_floor(family, highest)
         if highest > in_journal.get(family, 0):
             journal.raise_floor(family, highest)
-    course = journal.under_way()
+    course = journal.under_way(now)
     notes = {} if course is None else course.notes
     needed = [notes[key] for key in ("release", "was", "was_previous") if notes.get(key)]
     sweep(store, releases=needed, files=_files(store, notes.get("release")), now=now)
@@ -103,24 +103,21 @@ def _next(site: Site, course: Course) -> Found | None:
         return course.wish, {"code": course.wish, "at": course.state}
     if (late := steps.too_late(site, course)) is not None:
         return late
+    if course.writes >= _LAST_WRITE and course.state != "probation":  # before the step, which may kill this process
+        detail = f"{course.writes} steps, and no end"
+        return "fail", {"code": "going-in-circles", "detail": detail, "at": course.state}
     try:
-        found = STEPS[course.state](site, course)
+        return STEPS[course.state](site, course)
     except UpdateError as error:
         if error.code == "disk-full":
             empty_staging(site.store)
         asked = site.journal.course(course.job.id)
         if error.code == "cancelled" and asked is not None and asked.wish:
             return asked.wish, {"code": asked.wish, "at": course.state}
-        found = steps.failed(course, error)
-    if found is not None and course.writes >= _LAST_WRITE and not _leads_out(course.state, found[0]):
-        detail = f"{course.writes} steps, and no end"
-        return "fail", {"code": "going-in-circles", "detail": detail, "at": course.state}
-    return found
-
-
-def _leads_out(state: State, event: Event) -> bool:
-    after = next_state(state, event)
-    return after == "rolled back" or after in ENDS
+        return steps.failed(course, error)
+    except Exception as error:  # an update that fails in a way of its own must end all the same
+        log.exception("a step has failed")
+        return steps.failed(course, UpdateError(f"{type(error).__name__}: {error}", code="crash"))
 
 
 def _move(site: Site, course: Course, event: Event, notes: Mapping[str, Any]) -> Course:
@@ -136,16 +133,6 @@ def _move(site: Site, course: Course, event: Event, notes: Mapping[str, Any]) ->
     return site.journal.move(course, state, now=now, notes={**notes, **ending, "spent_s": spent_s}, security=security)
 
 
-def refuse_all(journal: Journal, error: UpdateError, now: float) -> Course | None:
-    """End the jobs for which nothing was done yet, because nothing can be; return the last. Raise UpdateError."""
-    last = None
-    while (course := journal.under_way()) is not None:
-        if course.state not in {"accepted", "waiting"}:
-            raise error
-        last = journal.move(course, "failed", now=now, notes=steps.failed(course, error)[1])
-    return last
-
-
 def starting(store: Store, journal: Journal, family: str) -> None:
     """Count a start of the agent in probation, before it loads the release: the fourth one goes back.
 
@@ -156,9 +143,28 @@ def starting(store: Store, journal: Journal, family: str) -> None:
         return
     counted = journal.note(course, starts=1)
     if counted.starts > MOST_STARTS:
-        code = {"code": "reboot-loop", "detail": f"{MOST_STARTS} starts without being confirmed", "at": "probation"}
-        journal.move(counted, "rolled back", now=course.changed, notes={**code, "ending": "fail"})
-        store.put_back(family, current=course.notes.get("was"), previous=course.notes.get("was_previous"))
+        detail = f"{MOST_STARTS} starts, and none of them lasted"
+        give_up(store, journal, family, code="reboot-loop", detail=detail)
+
+
+def serves(journal: Journal, family: str) -> None:
+    """Count the starts anew, for the agent has been in service for a while with the release that is in probation.
+
+    A start that nobody could count counts too. Raise UpdateError.
+    """
+    course = journal.under_way()
+    if course is not None and course.state == "probation" and course.job.family == family and course.starts != 1:
+        journal.note(course, starts=1 - course.starts)
+
+
+def give_up(store: Store, journal: Journal, family: str, *, code: str, detail: str) -> None:
+    """Put back what was before the release that is in probation; nothing where none is. Raise UpdateError."""
+    course = journal.under_way()
+    if course is None or course.state != "probation" or course.job.family != family:
+        return
+    notes = {"code": code, "detail": detail, "at": "probation", "ending": "fail"}
+    journal.move(course, "rolled back", now=course.changed, notes=notes)
+    store.put_back(family, current=course.notes.get("was"), previous=course.notes.get("was_previous"))
 
 
 def take_back(store: Store, journal: Journal, family: str, now: float) -> Course:

@@ -22,7 +22,7 @@ from edgeagent.update.download import Downloads, Watch
 from edgeagent.update.journal import Journal
 from edgeagent.update.manifest import Machine
 from edgeagent.update.metadata import TrustedMetadata
-from edgeagent.update.nouns import Kind, Transport
+from edgeagent.update.nouns import Kind, Target, Transport
 from edgeagent.update.places import TUF, JournalShelf, trusted_root
 from edgeagent.update.probation import Limits
 from edgeagent.update.progress import Progress, Shown
@@ -53,18 +53,26 @@ class Around:
 
 @contextmanager
 def site_at(settings: AgentSettings, store: Store, journal: Journal, around: Around | None = None) -> Iterator[Site]:
-    """Give the site of this device, while the block runs. Raise UpdateError "no-repository", "no-root"."""
+    """Give the site of this device, while the block runs.
+
+    Where no repository can be used, its methods say why: what is under way can still be ended, judged and put back.
+    """
     around = around or Around()
     state = settings.device.state_dir
     with ExitStack() as opened:
-        transports = transports_of(settings.update, around.blocks, opened)
-        metadata = TrustedMetadata(
-            state / TUF,
-            transports,
-            bootstrap=trusted_root(state),
-            clock=BoardClock(lambda: (around.now(), is_clock_right()), BUILT),
-            second_floor=JournalShelf(journal),
-        )
+        metadata: TrustedMetadata | _Barred
+        transports: Sequence[Transport] = ()
+        try:
+            transports = transports_of(settings.update, around.blocks, opened)
+            metadata = TrustedMetadata(
+                state / TUF,
+                transports,
+                bootstrap=trusted_root(state),
+                clock=BoardClock(lambda: (around.now(), is_clock_right()), BUILT),
+                second_floor=JournalShelf(journal),
+            )
+        except UpdateError as error:
+            metadata = _Barred(error)
         shown = Shown(store.root)
 
         def progress(have: int, total: int) -> None:
@@ -99,6 +107,12 @@ def transports_of(settings: UpdateSettings, blocks: Transport | None, opened: Ex
         found.append(opened.enter_context(closing(HttpTransport(settings.url, bandwidth=rate))))
     if settings.over_bus and blocks is not None:
         found.append(blocks)
+    if not found and settings.over_bus:
+        raise UpdateError(
+            "the repository is reached over the broker, by the running agent alone",
+            code="unreachable",
+            remedy="Start the agent: edgeagent run.",
+        )
     if not found:
         remedy = "Set [update] url to the address of the repository, folder to where it lies, or over_bus = true."
         raise UpdateError("no repository is named", code="no-repository", remedy=remedy)
@@ -140,10 +154,30 @@ def _self_test(settings: AgentSettings, kind: Kind, candidate: Path, current: Pa
         current,
         limits=with_clips,
         clips=PLAYER if count else "",
-        settings=settings.model_dump_json() if count else "",
-        runtime=settings.understanding.runtime,
+        settings=settings.model_dump_json(),
     )
     return report.model_dump()
+
+
+class _Barred:
+    """A repository that cannot be used, and why."""
+
+    version = 0
+
+    def __init__(self, error: UpdateError) -> None:
+        self._error = error
+
+    def refresh(self) -> None:
+        raise self._error
+
+    def target(self, _name: str) -> Target | None:
+        raise self._error
+
+    def names(self, _family: str) -> tuple[str, ...]:
+        raise self._error
+
+    def path_of(self, _target: Target) -> str:
+        raise self._error
 
 
 class _Asked:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from brokers import HAS_MOSQUITTO, eventually, mosquitto, run
+from update.folder_repository import install
 from update.published import FAMILY, Publisher
 from update.running_device import PROGRAM, command, device, served, settings_in
+
+from edgeagent.muting import keep_muted
 
 pytestmark = pytest.mark.skipif(
     not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
@@ -111,3 +114,22 @@ def test_a_device_without_the_web_gets_its_update_over_the_broker(tmp_path: Path
                     assert await serving.wait() == 0
 
     run(journey(), 150)
+
+
+def test_a_release_that_cannot_be_opened_leaves_what_ships_and_a_muted_microphone_stays_closed(tmp_path: Path) -> None:
+    async def journey() -> None:
+        publisher = Publisher(tmp_path)
+        publisher.release("0.2.0")
+        broken = b'language: en\nintents:\n  turn_on:\n    data:\n      - sentences: ["turn <nosuchrule> on"]\n'
+        install(tmp_path / "state", "workshop", {"workshop.yaml": broken}, kind="commands")
+        keep_muted(tmp_path / "state", on=True)
+        update = f'folder = "{publisher.out}"\nfamilies = ["{FAMILY}", "workshop"]'
+        with mosquitto() as broker:
+            async with device(tmp_path, update, broker.port, publisher.root) as agent:
+                assert any("a release cannot be opened" in line for line in agent.log), agent.log
+                await agent.turned("ON")
+                await eventually(lambda: agent.is_muted)
+                code, said = await command("run", "--settings", tmp_path / "edgeagent.toml")
+                assert (code, "another edgeagent is running" in said) == (1, True), said
+
+    run(journey(), 100)

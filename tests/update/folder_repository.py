@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edgeagent.errors import UpdateError
-from edgeagent.update.manifest import FileEntry, Manifest
+from edgeagent.update.manifest import FileEntry, Manifest, read_manifest
 from edgeagent.update.nouns import Kind, Target
+from edgeagent.update.store import Store
 
 Files = Mapping[str, bytes]
 
@@ -120,3 +121,16 @@ def read_json(path: Path) -> Any:
 
 def names(paths: Sequence[Path]) -> list[str]:
     return sorted(path.name for path in paths)
+
+
+def install(state: Path, family: str, files: Files, **more: Any) -> Path:
+    """Put a release into the store as an update does; return its folder."""
+    store = Store(state / "updates")
+    store.prepare()
+    manifest = manifest_of(family, "1.0.0", files, **more)
+    for content in (manifest, *files.values()):
+        (store.root / "files" / sha256(content)).write_bytes(content)
+    release = read_manifest(manifest)
+    store.stage(release)
+    store.switch(family, release.id)
+    return store.bundle(release.id)

@@ -52,6 +52,7 @@ class Running:
         self.told: dict[str, list[dict[str, Any]]] = {}
         self.births: list[dict[str, Any]] = []
         self.highest_mb = 0
+        self.is_muted = False
 
     async def ask(self, job: str, version: str, **more: Any) -> None:
         """Publish a job, retained."""
@@ -79,11 +80,13 @@ class Running:
 
     async def listen(self) -> None:
         """Take down what is told, for ever."""
-        self.fleet.subscribe(f"{DEVICE}/up/job/+", f"{DEVICE}/up/birth")
+        self.fleet.subscribe(f"{DEVICE}/up/job/+", f"{DEVICE}/up/birth", f"{DEVICE}/up/state")
         async for received in self.fleet.received():
             body = json.loads(received.payload)
             if received.topic.endswith("/birth"):
                 self.births.append(body)
+            elif received.topic.endswith("/state"):
+                self.is_muted = body["muted"]
             else:
                 self.told.setdefault(body["job"], []).append(body)
             received.acknowledge()

@@ -147,6 +147,22 @@ def test_a_limit_of_bytes_is_kept_and_little_is_asked_for_at_once() -> None:
     assert max(question.most for question in answerer.questions) <= 4 * BLOCK_BYTES
 
 
+def test_blocks_of_no_use_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeagent.update.blocks.SILENT_S", 0.05)
+    answerer = Answerer(lambda question, _: [Block(question.id, at, b"old") for at in range(7, 40_000, 97)])
+    transport = answerer.transport()
+    with pytest.raises(UpdateError) as caught:
+        read(transport)
+    assert caught.value.code == "unreachable"
+    assert len(answerer.questions) < 20
+
+
+def test_a_byte_at_a_time_is_not_waited_for() -> None:
+    answerer = Answerer(lambda question, _: [Block(question.id, question.at, b"x")])
+    with pytest.raises(UpdateError, match="less than was asked for"):
+        read(answerer.transport())
+
+
 @pytest.mark.parametrize("payload", [b"", b"EB", b"EB\x02" + bytes(20), b"XX\x01" + bytes(20), bytes(80_000)])
 def test_what_is_no_block_is_refused(payload: bytes) -> None:
     with pytest.raises(PayloadError):

@@ -69,7 +69,7 @@ def _delta(content: bytes) -> None:
 
 PARSERS: Mapping[str, tuple[bytes, Callable[[bytes], object]]] = {
     "manifest": (manifest_of(FAMILY, "1.0.0", FILES), read_manifest),
-    "job": (json.dumps(JOB).encode(), job_of),
+    "job": (json.dumps(JOB).encode(), lambda content: job_of(content, 1.8e9)),
     "question for blocks": (
         Question(id=1, path="metadata/1.root.json", at=0, most=4_096, block=4_096).raw(),
         question_of,
@@ -141,7 +141,7 @@ def test_files_of_our_own_that_are_damaged_count_as_nothing_or_are_read(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     tmp_path = tmp_path_factory.mktemp("files")
-    health = VoiceHealth(tmp_path / "health.json", ["command-en:"], lambda: 1.0)
+    health = VoiceHealth(tmp_path / "health.json", ["command-en:@0"], lambda: 1.0)
     health.save()
     Kept(tmp_path).quarantine(Quarantined(release="a" * 64, code="crashes", targets_version=3))
     Kept(tmp_path).raise_floor(FAMILY, 2)
@@ -152,7 +152,7 @@ def test_files_of_our_own_that_are_damaged_count_as_nothing_or_are_read(
         good = path.read_bytes()
         path.write_bytes(data.draw(damaged(good) | st.binary(max_size=50)))
     voice_health.figures_of(tmp_path / "health.json", FAMILY, None)
-    VoiceHealth(tmp_path / "health.json", ["command-en:"], lambda: 1.0).save(is_over=True)
+    VoiceHealth(tmp_path / "health.json", ["command-en:@0"], lambda: 1.0).save(is_over=True)
     Kept(tmp_path).quarantined("a" * 64, 1)
     assert all(0 <= floor <= HIGHEST_SECURITY for floor in Kept(tmp_path).floors().values())
     Kept(tmp_path).pins()

@@ -167,3 +167,36 @@ def test_a_copy_is_kept_of_what_stands_elsewhere(journal: Journal) -> None:
     journal.keep_copy("floor", b"one")
     journal.keep_copy("floor", b"two")
     assert again(journal).copy("floor") == b"two"
+
+
+def test_the_owners_job_stands_before_the_fleets_and_the_fleet_cannot_end_it(journal: Journal) -> None:
+    own = journal.accept(replace(JOB, id="own", is_local=True), 1.0)
+    journal.accept(replace(JOB, id="fleet", created=99.0), 2.0)
+    assert (journal.course("own"), journal.course("fleet").wish) == (own, "supersede")  # type: ignore[union-attr]
+
+
+def test_the_owner_supersedes_the_fleet_whatever_its_clock_says(journal: Journal) -> None:
+    journal.accept(replace(JOB, id="fleet", created=1e9), 1.0)
+    assert not journal.accept(replace(JOB, id="own", is_local=True, created=5.0), 2.0).wish
+    assert journal.course("fleet").wish == "supersede"  # type: ignore[union-attr]
+
+
+def test_a_job_for_next_month_keeps_no_other_waiting(journal: Journal) -> None:
+    far = journal.accept(replace(JOB, id="far", not_before=9e9), 1.0)
+    near = journal.accept(replace(JOB, id="near", family="wake"), 2.0)
+    assert journal.under_way(3.0) == near
+    own = journal.accept(replace(JOB, id="own", family="said", is_local=True), 3.0)
+    assert journal.under_way(3.0) == own
+    begun = journal.move(journal.move(near, "waiting", now=4.0), "metadata", now=5.0)
+    assert journal.under_way(5.0) == begun
+    for job in (begun, own):
+        journal.move(job, "failed", now=6.0)
+    assert journal.under_way(7.0) == far
+
+
+def test_a_journal_that_another_process_has_set_aside_is_noticed(journal: Journal) -> None:
+    assert journal.is_current()
+    journal.path.replace(journal.path.with_suffix(".damaged"))
+    assert not journal.is_current()
+    Journal(journal.path).close()
+    assert not journal.is_current()

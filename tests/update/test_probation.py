@@ -58,9 +58,9 @@ def test_a_few_bad_sentences_are_no_evidence(name: str) -> None:
 
 
 def test_a_fleet_that_cannot_be_reached_any_more_is_rolled_back_after_a_while() -> None:
-    away = replace(AFTER, is_fleet_reachable=False)
+    away = replace(AFTER, is_fleet_reachable=False, unreachable_s=DEFAULT.unreachable_s)
     assert judge(BEFORE, away).code == "fleet-unreachable"
-    assert judge(BEFORE, replace(away, observed_s=60.0)).decision == "go on"
+    assert judge(BEFORE, replace(away, unreachable_s=60.0)).decision == "go on"  # a broker that is started anew
     assert judge(replace(BEFORE, is_fleet_reachable=False), away).decision == "confirm"
     assert (
         judge(replace(BEFORE, is_fleet_reachable=None), replace(AFTER, is_fleet_reachable=None)).decision == "confirm"

@@ -139,7 +139,9 @@ def test_a33_what_takes_twice_the_time_is_too_slow() -> None:
 
 
 def test_a31_clips_that_come_out_worse_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "played.py").write_text("def play(folder):\n    return 3, [f'kitchen light in {folder.name}']\n")
+    (tmp_path / "played.py").write_text(
+        "def play(folder, settings):\n    return 3, [f'kitchen light in {folder.name}']\n"
+    )
     (tmp_path / "pronunciations.txt").write_text("siobhan SH IH V AO N\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(UpdateError, match="1 of 3 clips: 'kitchen light in") as caught:
@@ -159,3 +161,17 @@ def test_command_files_are_read(tmp_path: Path) -> None:
 def test_pronunciations_are_read(tmp_path: Path) -> None:
     (tmp_path / "pronunciations.txt").write_text("siobhan SH IH V AO N\n")
     assert self_test("pronunciations", tmp_path, None).golden == 1
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["turn <nosuchrule> on", "turn {nosuchlist} on"],
+    ids=["a rule that is missing", "a list that is missing"],
+)
+def test_commands_that_the_agent_could_not_compile_are_refused(tmp_path: Path, sentence: str) -> None:
+    (tmp_path / "more.yaml").write_text(
+        f'language: en\nintents:\n  turn_on:\n    data:\n      - sentences: ["{sentence}"]\n'
+    )
+    with pytest.raises(UpdateError) as caught:
+        self_test("commands", tmp_path, None)
+    assert caught.value.code == "self-test-refused"

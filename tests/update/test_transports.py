@@ -178,9 +178,19 @@ def test_redirects_are_followed_within_bounds() -> None:
         server.behaviours["file"] = redirect("/file")
         assert refusal(transport) == "redirect-refused"
         assert len(server.asked) == MOST_REDIRECTS + 2
-        for bad in ("ftp://127.0.0.1/x", "file:///etc/passwd", "http://", "http://a b/", "http://u:p@127.0.0.1/"):
+        for bad in (
+            "ftp://127.0.0.1/x",
+            "file:///etc/passwd",
+            "http://",
+            "http://a b/",
+            "http://u:p@127.0.0.1/",
+            "http://[",
+        ):
             server.behaviours["file"] = redirect(bad)
             assert refusal(transport) == "redirect-refused"
+        for nobody in ("http://a..b/", f"http://{'a' * 70}.example/"):
+            server.behaviours["file"] = redirect(nobody)
+            assert refusal(transport) == "unreachable"
 
 
 @pytest.mark.parametrize("url", ["ftp://a/", "file:///etc", "", "http://", "http://a:0/", "http://ü/", "http://a b/"])

@@ -1,6 +1,7 @@
 """Whole updates in one process: what ends how, and that any order of events leaves something that can obey."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from edgeagent.update.course import Course
 from edgeagent.update.nouns import Target
 from edgeagent.update.states import MOST_WRITES
 from edgeagent.update.steps import MOST_TRIES
-from edgeagent.update.updater import MOST_STARTS, advance, take_back
+from edgeagent.update.updater import MOST_STARTS, advance, give_up, serves, starting, take_back
 
 
 @pytest.fixture
@@ -306,3 +307,61 @@ def test_what_is_cut_off_again_and_again_ends(device: Device) -> None:
     assert found is not None
     assert found.is_ended or found.state == "probation"
     assert found.writes <= MOST_WRITES
+
+
+class PulledPlugError(BaseException):
+    """The process ends here."""
+
+
+def test_a_step_that_always_kills_the_updater_ends_the_job_after_a_bounded_number_of_tries(device: Device) -> None:
+    device.publish("1.0.0")
+    course = device.ask("1.0.0")
+
+    def kill(*_: object) -> dict[str, Any]:
+        raise PulledPlugError
+
+    for _ in range(MOST_WRITES):
+        with suppress(PulledPlugError):
+            advance(replace(device.site, self_test=kill))
+        device.start()
+    found = device.journal.course(course.job.id)
+    assert found is not None
+    assert (found.state, found.notes["code"], device.version) == ("failed", "going-in-circles", "ships")
+
+
+def test_a_step_that_fails_in_a_way_of_its_own_fails_the_job(device: Device) -> None:
+    device.publish("1.0.0")
+    course = device.ask("1.0.0")
+
+    def fall(*_: object) -> dict[str, Any]:
+        raise ZeroDivisionError
+
+    advance(replace(device.site, self_test=fall))
+    found = device.journal.course(course.job.id)
+    assert found is not None
+    assert (found.state, found.notes["code"]) == ("failed", "crash")
+
+
+def test_starts_that_lasted_are_none_of_a_loop_and_one_that_nobody_counted_counts(device: Device) -> None:
+    device.figures = replace(GOOD, observed_s=1.0)
+    device.publish("1.0.0")
+    device.ask("1.0.0")
+    advance(device.site)
+    serves(device.journal, FAMILY)
+    assert device.journal.under_way().starts == 1  # type: ignore[union-attr]
+    for _ in range(2 * MOST_STARTS):
+        starting(device.store, device.journal, FAMILY)
+        serves(device.journal, FAMILY)
+    assert device.version == "1.0.0"
+
+
+def test_a_release_that_the_agent_cannot_open_is_given_up_and_not_tried_again(device: Device) -> None:
+    device.figures = replace(GOOD, observed_s=1.0)
+    device.publish("1.0.0")
+    course = device.ask("1.0.0")
+    advance(device.site)
+    give_up(device.store, device.journal, FAMILY, code="does-not-open", detail="a rule is missing")
+    assert device.version == "ships"
+    advance(device.site)
+    assert device.journal.course(course.job.id).state == "failed"  # type: ignore[union-attr]
+    assert code_of(device.update("1.0.0")) == ("rejected", "quarantined")
