@@ -136,8 +136,17 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
 
 @contextmanager
 def alone(state: Path) -> Iterator[None]:
-    """Be the only agent with this state folder while the block runs. Raise SettingsError if there is another."""
-    with (state / LOCK).open("w") as lock:
+    """Be the only agent with this state folder while the block runs. Raise SettingsError if there is another.
+
+    On a disk that cannot be written to, an agent that hears is better than none.
+    """
+    try:
+        file = (state / LOCK).open("w")
+    except OSError as error:
+        log.warning("the state folder cannot be locked", extra={"problem": str(error)})
+        yield
+        return
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
