@@ -9,9 +9,8 @@ from edgeagent.lifetimes import alone
 
 
 def test_a25_two_agents_with_one_state_folder_would_obey_twice_so_the_second_ends(tmp_path: Path) -> None:
-    with alone(tmp_path):
-        with pytest.raises(SettingsError, match="another edgeagent is running"), alone(tmp_path):
-            pass
+    with alone(tmp_path), pytest.raises(SettingsError, match="another edgeagent is running"), alone(tmp_path):
+        pass
     with alone(tmp_path):
         pass
 
