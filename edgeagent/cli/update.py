@@ -151,7 +151,8 @@ def show_status(settings: SettingsFile = None, *, json: Json = False) -> None:
         others = [f"{name} {slots[name]}" for name in ("previous", "candidate", "pinned") if slots.get(name)]
         _say(f"{family}: {slots['current']}" + (f" ({', '.join(others)})" if others else ""))
     if found["under_way"]:
-        _say(f"under way: {_told(found['under_way'])}")
+        waits_for = found["under_way"]["waits_for"]
+        _say(f"under way: {_told(found['under_way'])}" + (f" (waits for: {waits_for})" if waits_for else ""))
 
 
 _NOBODY = "trusts nobody, and takes no updates: edgeagent update trust FILE"

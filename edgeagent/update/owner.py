@@ -29,6 +29,7 @@ from edgeagent.update.places import JOURNAL, LARGEST_ROOT_BYTES, TRUST, TUF, UPD
 from edgeagent.update.steps import Site
 from edgeagent.update.store import SLOTS, Slot, Store
 from edgeagent.update.updater import take_back
+from edgeagent.update.waiting import power_of, why_wait
 from edgeagent.update.workplace import site_at
 
 _NAME_IT = "Name the file N.root.json that your publisher has given you."
@@ -174,9 +175,22 @@ def status_of(settings: AgentSettings) -> dict[str, Any]:
             versions: dict[str, Any] = {slot: _version_in(store, family, slot) for slot in SLOTS}
             kept = {"pinned": pins.get(family), "security": floors.get(family, 0)}
             found["families"][family] = versions | kept
-        course = journal.under_way()
-        found["under_way"] = None if course is None else _row(course)
+        course = journal.under_way(time.time())
+        found["under_way"] = None if course is None else _row(course) | {"waits_for": _waits_for(settings, course)}
     return found
+
+
+def _waits_for(settings: AgentSettings, course: Course) -> str:
+    """Return what a job waits for that is not begun, nothing if for nothing but the agent."""
+    if course.is_begun or course.is_ended:
+        return ""
+    now = time.time()
+    if now < course.job.not_before:
+        return f"{datetime.fromtimestamp(course.job.not_before, UTC).isoformat(timespec='minutes')}"
+    if not course.is_due(now):
+        return f"another try: {course.notes.get('detail', '')}"
+    clock = datetime.now().astimezone().time()
+    return "" if course.job.is_local else why_wait(settings.update, clock, power_of())
 
 
 def _version_in(store: Store, family: str, slot: Slot) -> str | None:

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import json
+import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,8 @@ from typer.testing import CliRunner
 from edgeagent.__main__ import app
 from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.release.shop import Offer, Shop
-from edgeagent.update.owner import facts_of
+from edgeagent.update.course import Job
+from edgeagent.update.owner import facts_of, journal_of
 from edgeagent.update.places import EMBEDDED, trusted_root
 from edgeagent.update.workplace import BUILT
 
@@ -139,3 +141,34 @@ def test_without_a_repository_it_is_said_what_to_set(tmp_path: Path) -> None:
     settings = tmp_path / "s.toml"
     settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n')
     assert code_of(settings, "check") == "no-repository"
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"),
+    [
+        (Job("j1", "command-en", "1.0.0"), "it is not"),
+        (Job("j1", "command-en", "1.0.0", not_before=4e9), "2096-"),
+        (Job("j1", "command-en", "1.0.0", is_local=True), ""),
+    ],
+)
+def test_the_status_tells_what_a_job_waits_for(tmp_path: Path, job: Job, reason: str) -> None:
+    minute = datetime.now().astimezone() + timedelta(hours=2)
+    settings = tmp_path / "s.toml"
+    window = f"{minute:%H:%M}-{minute + timedelta(minutes=1):%H:%M}"
+    settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n[update]\nwindow = "{window}"\n')
+    with journal_of(tmp_path / "state") as (_, journal):
+        journal.accept(job, 1.0)
+    told = json.loads(ran(settings, "status", "--json"))["under_way"]["waits_for"]
+    assert told.startswith(reason)
+    assert bool(told) is bool(reason)
+    assert (f"waits for: {reason}" in ran(settings, "status")) is bool(reason)
+
+
+def test_who_would_leave_files_that_the_agent_cannot_write_is_sent_to_its_user(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    settings = tmp_path / "s.toml"
+    settings.write_text(f'[device]\nstate_dir = "{tmp_path}/state"\n')
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", 65534, 65534)
+    assert code_of(settings, "pin", "--as", "1.0.0") == "wrong-user"
