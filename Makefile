@@ -38,7 +38,7 @@ check: $(VENV)/.installed ## Lint, types, import rules: under a minute
 
 .PHONY: test
 test: setup packages-test check ## All set-up, then the tests, a file at a time on each of two cores
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-all
 test-all: test journeys ## The long journeys as well
