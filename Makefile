@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
-TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 strace systemd
+TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd
 
 .PHONY: help
 help: ## What can be made

@@ -122,16 +122,16 @@ def renew_role(role: Annotated[str, typer.Argument(help="root, targets, or a fam
 @release_app.command("rotate")
 def rotate_key(
     old: Annotated[str, typer.Argument(help="Name or key id of the old key.")],
-    new: Annotated[Path, typer.Argument(help="File of the new key (`edgeagent release key`).")],
+    new: Annotated[str, typer.Argument(help="File of the new key (`edgeagent release key`), or as hsm:2?label=TOKEN.")],
     name: Annotated[str, typer.Option(help="What to call the new key.")],
     shop: Folder = HERE,
 ) -> None:
     """Put a new key in the place of an old one."""
-    from edgeagent.release.keys import FILE, public_key
+    from edgeagent.release.keys import imported
 
     made = _shop(shop)
-    key = public_key(new, _secret)
-    made.add_key(name, key, f"{FILE}{new.resolve()}")
+    uri, key = imported(new, _secret)
+    made.add_key(name, key, uri)
     _say(f"drafted: {', '.join(made.replace_key(old, key, _now()))}; they must be signed")
 
 

@@ -4,8 +4,9 @@ Rules: a private key is written once, for its owner alone, encrypted; it is neve
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from securesystemslib.exceptions import Error as SignerLibraryError
-from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+from securesystemslib.signer import AWSSigner, CryptoSigner, GCPSigner, HSMSigner, Key, Signer, SSlibKey
 
 from edgeagent.errors import UpdateError
 
@@ -48,6 +49,36 @@ def make_key(path: Path, passphrase: str) -> Key:
 def public_key(path: Path, secret: Secret) -> Key:
     """Return the public part of a key file. Raise UpdateError if it is none, or the passphrase is wrong."""
     return _signer_of_file(path, secret).public_key
+
+
+def imported(uri: str, secret: Secret) -> tuple[str, Key]:
+    """Return where a key can be used, in full, and its public part, asked of whoever holds it.
+
+    `hsm:2` or `hsm:2?label=TOKEN` is a key of a PKCS#11 token by its number (the environment's PYKCS11LIB names the
+    module), `awskms:ID` and `gcpkms:ID` are keys in a cloud, anything else a key file. Raise UpdateError.
+    """
+    scheme, _, rest = uri.partition(":")
+    if scheme not in _HOLDERS:
+        path = Path(uri.removeprefix(FILE)).resolve()
+        return f"{FILE}{path}", public_key(path, secret)
+    try:
+        return _HOLDERS[scheme](rest, secret)
+    except Exception as error:  # whatever a driver or a cloud may raise
+        remedy = "Is it plugged in, PYKCS11LIB set, and the library there: pip install 'edgeagent[release]'?"
+        raise UpdateError(f"{uri}: {error or type(error).__name__}", code="key-file", remedy=remedy) from error
+
+
+def _of_token(place: str, secret: Secret) -> tuple[str, Key]:
+    number, _, query = place.partition("?")
+    label = dict(parse_qsl(query)).get("label")
+    return HSMSigner.import_(int(number) if number else None, label, secret)
+
+
+_HOLDERS: Mapping[str, Callable[[str, Secret], tuple[str, Key]]] = {
+    HSMSigner.SCHEME: _of_token,
+    AWSSigner.SCHEME: lambda place, _: AWSSigner.import_(place),
+    GCPSigner.SCHEME: lambda place, _: GCPSigner.import_(place),
+}
 
 
 def signer(uri: str, public: Key, secret: Secret) -> Signer:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from securesystemslib.signer import Key, Signer
-from tuf.api.exceptions import RepositoryError
+from tuf.api.exceptions import RepositoryError, UnsignedMetadataError
 from tuf.api.metadata import (
     DelegatedRole,
     Delegations,
@@ -90,11 +90,19 @@ class Roles:
         write_durably(self.drafts / f"{role}.json", _bytes(Metadata(signed)), mode=0o644)
 
     def sign(self, role: str, signer: Signer) -> bool:
-        """Add a signature to a role's draft; return whether this key may sign it. Raise UpdateError without a draft."""
+        """Add a signature to a role's draft; return whether this key may sign it.
+
+        Raise UpdateError if the key cannot be used.
+        """
         draft = self.draft(role)
         if draft is None or signer.public_key.keyid not in self._may_sign(role):
             return False
-        draft.sign(signer, append=True)
+        try:
+            draft.sign(signer, append=True)
+        except UnsignedMetadataError as error:
+            why = f"{error}".rstrip(": ") or type(error.__cause__).__name__
+            remedy = "Is it plugged in, and the passphrase or PIN right?"
+            raise UpdateError(f"{role}: {why}", code="not-signed", remedy=remedy) from error
         write_durably(self.drafts / f"{role}.json", _bytes(draft), mode=0o644)
         return True
 
