@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from typer.testing import CliRunner
 
 from edgeagent.__main__ import app
@@ -31,8 +33,8 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("PYKCS11LIB", MODULE)
     monkeypatch.setenv("EDGEAGENT_PASSPHRASE", "for files")
     monkeypatch.setenv("EDGEAGENT_PASSPHRASE_PIN", PIN)
-    private = ["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    subprocess.run([*private, "-out", tmp_path / "key.pem"], check=True, capture_output=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    (tmp_path / "key.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     for step in (
         ["--init-token", "--free", "--label", "holder", "--so-pin", "87654321", "--pin", PIN],
         ["--import", tmp_path / "key.pem", "--token", "holder", "--label", "key", "--id", "02", "--pin", PIN],
