@@ -29,6 +29,8 @@ class InUse:
     """What the agent has opened: settings that name it, versions by family, names for voice health, current links."""
 
     settings: AgentSettings
+    given: AgentSettings
+    """As the owner wrote them: an update is tried with these, not on top of what it replaces."""
     versions: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     links: Mapping[str, str | None] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class InUse:
 def in_use(settings: AgentSettings) -> InUse:
     """Return what is current, every file of it checked."""
     store = Store(settings.device.state_dir / UPDATES)
+    given = settings
     links = _links(settings)  # first: what changes from here on is seen as another release
     opened = {family: _opened(store, family) for family in settings.update.families}
     releases = {family: one.release for family, one in opened.items() if one is not None and one.release is not None}
@@ -49,6 +52,7 @@ def in_use(settings: AgentSettings) -> InUse:
             settings = _with(settings, family, one)
     return InUse(
         settings,
+        given,
         {family: release.version for family, release in releases.items()},
         tuple(
             voice_health.named(family, releases[family].id if family in releases else None, store.since(family))
@@ -69,7 +73,7 @@ def without(settings: AgentSettings, in_use: InUse) -> InUse:
     except UpdateError as error:
         log.warning("a release is not given up", extra={"problem": str(error), "remedy": error.remedy})
     names = tuple(voice_health.named(family, None) for family in settings.update.families)
-    return InUse(settings, names=names, links=_links(settings))
+    return InUse(settings, settings, names=names, links=_links(settings))
 
 
 def count_start(settings: AgentSettings) -> None:

@@ -280,7 +280,7 @@ class Updating:
         try:
             if theirs is not None:
                 theirs.close()  # or nobody would see when the updater's own copy is closed
-            await process.communicate(self._in_use.settings.model_dump_json().encode())
+            await process.communicate(self._in_use.given.model_dump_json().encode())
             return process.returncode or 0
         finally:
             if process.returncode is None:

@@ -28,7 +28,7 @@ def test_without_updates_everything_is_as_the_settings_say_and_nothing_is_made(t
     settings = settings_in(tmp_path / "state", "command-en")
     count_start(settings)
     found = in_use(settings)
-    assert found.settings == settings
+    assert found.settings == found.given == settings
     assert (found.versions, found.names) == ({}, ("command-en:@0",))
     assert not found.is_out_of_date()
     assert not (tmp_path / "state").exists()
@@ -56,6 +56,7 @@ def test_commands_wake_words_and_pronunciations_come_on_top_of_the_owners(tmp_pa
     assert found.settings.acting.command_files == (Path("/my/commands.yaml"), commands / "workshop.yaml")
     assert found.settings.waking.words == ("okay_nabu", str(wake / "hey_house.json"))
     assert found.settings.hearing.pronunciation_files == (said / "pronunciations.txt",)
+    assert found.given.acting.command_files == (Path("/my/commands.yaml"),)
     assert found.versions == {"workshop": "1.0.0", "wake": "1.0.0", "said": "1.0.0"}
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeagent.errors import UpdateError
+from edgeagent.settings import AgentSettings, DeviceSettings
 from edgeagent.update.nouns import Kind
-from edgeagent.update.self_test import self_test
+from edgeagent.update.self_test import with_clips
 
 MEMORY_MB: Mapping[str, int] = {
     "raspberry-pi-zero-2-w": 512,
@@ -17,6 +18,8 @@ MEMORY_MB: Mapping[str, int] = {
     "jetson-orin-nano": 4_096,
 }
 """Of the smallest machine of each board profile; a release may take half of it."""
+NO_STATE = ".none"
+"""Nothing of whoever publishes plays a part: there is no such folder."""
 LEAST_MEMORY_MB = min(MEMORY_MB.values())
 LARGEST_BYTES: Mapping[int, int] = {512: 64 << 20, 1_024: 256 << 20}
 """Of a whole bundle, on boards with at most so much memory: it lies on the disk twice, and a delta in memory."""
@@ -42,7 +45,7 @@ def inspect(folder: Path, kind: Kind, boards: Sequence[str] = ()) -> Inspected:
         raise UpdateError(f"{folder}: is no folder", code="bad-bundle", remedy="Name the folder of a bundle.")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     try:
-        report = self_test(kind, folder, None)
+        report = with_clips(kind, folder, None, AgentSettings(device=DeviceSettings(state_dir=folder / NO_STATE)))
     except UpdateError as error:
         raise UpdateError(
             f"{folder}: {error}", code="bad-bundle", remedy="Make the bundle again, or look at what differs here."

@@ -14,13 +14,15 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgeagent.errors import UpdateError
+from edgeagent.hear.clips import CLIPS, load_clips
+from edgeagent.settings import AgentSettings
 from edgeagent.update.nouns import Kind
 
 LARGEST_REPORT_BYTES = 64 << 10
@@ -47,6 +49,10 @@ class Limits:
 
 
 DEFAULT = Limits()
+PLAYER = "edgeagent.evaluate.clips_of_candidate:play"
+"""Plays recordings to a candidate, in the self-test's own process."""
+CLIP_CPU_S = 20
+"""Of processor time for each: seconds of sound on the slowest board, heard at most three times."""
 
 
 class Report(BaseModel):
@@ -88,6 +94,21 @@ def self_test(
         *(str(limits.cpu_s), str(limits.memory_mb)),
     ]
     return judged(run(arguments, limits), limits)
+
+
+def with_clips(kind: Kind, candidate: Path, current: Path | None, settings: AgentSettings) -> Report:
+    """Try a candidate as a device does: a model with its makers' recordings and the owner's too. Raise UpdateError."""
+    folders = (settings.device.state_dir, candidate)
+    count = sum(len(load_clips(folder / CLIPS).whole) for folder in folders) if kind == "model" else 0
+    more = count * CLIP_CPU_S
+    return self_test(
+        kind,
+        candidate,
+        current,
+        limits=replace(DEFAULT, cpu_s=DEFAULT.cpu_s + more, wall_s=DEFAULT.wall_s + 2 * more),
+        clips=PLAYER if count else "",
+        settings=settings.model_dump_json(),
+    )
 
 
 def limit(cpu_s: int, memory_mb: int) -> None:

@@ -4,7 +4,7 @@ import ctypes
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,8 @@ from typing import Any
 
 from edgeagent import __version__, voice_health
 from edgeagent.errors import ModelError, UpdateError
-from edgeagent.hear.clips import CLIPS, load_clips
 from edgeagent.settings import AgentSettings, UpdateSettings
 from edgeagent.shipped import BUILT_IN, built_in_model
-from edgeagent.update import self_test
 from edgeagent.update.bandwidth import Bandwidth
 from edgeagent.update.delta_fetcher import DeltaFetcher
 from edgeagent.update.download import Downloads, Watch
@@ -26,6 +24,7 @@ from edgeagent.update.nouns import Kind, Target, Transport
 from edgeagent.update.places import TUF, JournalShelf, trusted_root
 from edgeagent.update.probation import Limits
 from edgeagent.update.progress import Progress, Shown
+from edgeagent.update.self_test import with_clips
 from edgeagent.update.steps import Site
 from edgeagent.update.store import Store
 from edgeagent.update.transports import FolderTransport, HttpTransport
@@ -34,10 +33,6 @@ from edgeagent.update.waiting import power_of, why_wait
 
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """This program was not there before: a clock that says so is wrong."""
-PLAYER = "edgeagent.evaluate.clips_of_candidate:play"
-"""Plays the owner's recordings to a candidate, in the self-test's own process."""
-CLIP_CPU_S = 20
-"""Of processor time for each: seconds of sound on the slowest board, heard at most three times."""
 _TIME_CONSTANTS, _UNSYNCHRONISED, _STATUS_AT = 64, 0x40, 5
 _RTC = Path("/dev/rtc0")
 
@@ -145,18 +140,10 @@ def is_clock_right() -> bool:
 
 
 def _self_test(settings: AgentSettings, kind: Kind, candidate: Path, current: Path | None) -> Mapping[str, Any]:
-    count = len(load_clips(settings.device.state_dir / CLIPS).whole) if kind == "model" else 0
-    limits = self_test.DEFAULT
-    with_clips = replace(limits, cpu_s=limits.cpu_s + count * CLIP_CPU_S, wall_s=limits.wall_s + count * 2 * CLIP_CPU_S)
-    report = self_test.self_test(
-        kind,
-        candidate,
-        current,
-        limits=with_clips,
-        clips=PLAYER if count else "",
-        settings=settings.model_dump_json(),
-    )
-    return report.model_dump()
+    if kind == "model" and current is not None:  # what the owner's recordings are compared with
+        named = settings.understanding.model_copy(update={"model": str(current)})
+        settings = settings.model_copy(update={"understanding": named})
+    return with_clips(kind, candidate, current, settings).model_dump()
 
 
 class _Barred:

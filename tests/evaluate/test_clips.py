@@ -1,6 +1,7 @@
 """The owner's clips are heard anew, and what would be understood worse is told before it happens."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -17,15 +18,18 @@ from edgeagent.act.vocabulary import lists_of
 from edgeagent.cli import record as recording
 from edgeagent.cli.clips import show_changes
 from edgeagent.cli.record import AGAIN, NOTHING, WAIT_S, Meant, Wish, asked, one_utterance, record
-from edgeagent.errors import SettingsError, SoundError
+from edgeagent.errors import SettingsError, SoundError, UpdateError
 from edgeagent.evaluate.clips import evaluate_clips, listener_in, replay
+from edgeagent.evaluate.clips_of_candidate import play
 from edgeagent.evaluate.speech import Listener
 from edgeagent.hear.clips import LONGEST_S, Clip, Meaning, Understood, add_clip, load_clips, sound_file
 from edgeagent.hear.files import frames_of
 from edgeagent.messages import FRAME_BYTES, FRAME_S, Frame
 from edgeagent.onlooking import House, house_without_names
-from edgeagent.settings import AgentSettings
+from edgeagent.settings import AgentSettings, UnderstandingSettings
+from edgeagent.shipped import built_in_model
 from edgeagent.simulate.house import small_house
+from edgeagent.update.self_test import with_clips
 
 LIGHT_ON = "turn on the kitchen light"
 LIGHT = Meaning(intent="turn_on", slots={"name": "kitchen light"})
@@ -94,9 +98,13 @@ def light() -> tuple[Clip, bytes]:
 
 def keep_light(settings: AgentSettings, number: int = 1, **changes: Any) -> None:
     """Keep that clip, with changes."""
+    keep_light_in(settings.device.state_dir / "clips", number, **changes)
+
+
+def keep_light_in(folder: Path, number: int = 1, **changes: Any) -> None:
+    """Keep that clip in a folder."""
     clip, sound = light()
-    clip = clip.model_copy(update={"id": f"{number:012x}"} | changes)
-    add_clip(settings.device.state_dir / "clips", clip, sound)
+    add_clip(folder, clip.model_copy(update={"id": f"{number:012x}"} | changes), sound)
 
 
 def only_row(figures: dict[str, Any]) -> dict[str, Any]:
@@ -324,3 +332,33 @@ def test_clips_are_shown_and_forgotten(settings: AgentSettings, capsys: pytest.C
     assert recording.forget(settings, "light", is_json=False) == 0
     assert recording.forget(settings, "broken", is_json=True) == 0
     assert capsys.readouterr().out == 'light: removed\n{"removed": "broken"}\n'
+
+
+@pytest.mark.slow
+def test_a_candidate_is_judged_by_its_makers_clips_and_by_what_it_alone_makes_worse_of_the_owners(
+    tmp_path: Path, settings: AgentSettings
+) -> None:
+    candidate = tmp_path / "candidate"
+    shutil.copytree(built_in_model(), candidate)
+    told = settings.model_copy(update={"understanding": UnderstandingSettings()}).model_dump_json()
+    keep_light(settings)
+    keep_light(settings, 2, name="never right", meaning=Meaning(intent="turn_off", slots={}))
+    better_once = Understood(meanings=(Meaning(intent="turn_off", slots={}),), is_asked=False)
+    keep_light(settings, 3, name="better once", meaning=better_once.meanings[0], understood=better_once)
+    assert play(candidate, told) == (3, ())  # the current model makes the same of them
+    keep_light_in(candidate / "clips")
+    assert play(candidate, told) == (4, ())
+    keep_light_in(candidate / "clips", 2, name="golden", meaning=better_once.meanings[0])
+    assert play(candidate, told) == (5, ("golden",))
+
+
+@pytest.mark.slow
+def test_a_model_whose_golden_clip_comes_out_wrong_fails_its_trial(tmp_path: Path, settings: AgentSettings) -> None:
+    candidate = tmp_path / "candidate"
+    shutil.copytree(built_in_model(), candidate)
+    keep_light_in(candidate / "clips")
+    assert with_clips("model", candidate, None, settings).clips == 1
+    keep_light_in(candidate / "clips", 2, name="golden", meaning=Meaning(intent="turn_off", slots={}))
+    with pytest.raises(UpdateError, match="1 of 2 clips: 'golden'") as caught:
+        with_clips("model", candidate, None, settings)
+    assert caught.value.code == "self-test-clips"
