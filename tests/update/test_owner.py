@@ -6,19 +6,23 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from update.updating import GOOD
 
 from edgeagent.__main__ import app
 from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.release.shop import Offer, Shop
-from edgeagent.update.course import Job
-from edgeagent.update.owner import facts_of, journal_of
+from edgeagent.settings import load
+from edgeagent.update.course import Course, Job
+from edgeagent.update.owner import ask_for, facts_of, journal_of, refreshed
 from edgeagent.update.places import EMBEDDED, trusted_root
-from edgeagent.update.workplace import BUILT
+from edgeagent.update.updater import advance, starting
+from edgeagent.update.workplace import BUILT, site_at
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -172,3 +176,53 @@ def test_who_would_leave_files_that_the_agent_cannot_write_is_sent_to_its_user(t
     (tmp_path / "state").mkdir()
     os.chown(tmp_path / "state", 65534, 65534)
     assert code_of(settings, "pin", "--as", "1.0.0") == "wrong-user"
+
+
+def waiting(settings: Path, version: str, *, may_go_back: bool = False) -> Course:
+    """Ask for a version as `edgeagent update apply` does, and carry it out as far as it goes."""
+    wanted = load(settings)
+    course = ask_for(wanted, "command-en", version, may_go_back=may_go_back)
+    with (
+        journal_of(wanted.device.state_dir, is_alone=True) as (store, journal),
+        site_at(wanted, store, journal) as site,
+    ):
+        advance(replace(site, self_test=lambda *_: {}, health=lambda *_: GOOD))
+        starting(store, journal, "command-en")
+        advance(replace(site, self_test=lambda *_: {}, health=lambda *_: GOOD))
+        found = journal.course(course.job.id)
+    assert found is not None
+    return found
+
+
+def test_a_repository_that_is_empty_or_has_moved_is_waited_for_and_one_of_another_fleet_refused(
+    served: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out, settings = served
+    ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    out.rename(tmp_path / "moved")
+    found = waiting(settings, "1.1.0")
+    assert (found.state, found.notes["tries"], found.notes["retry_s"]) == ("waiting", 1, 60.0)
+    out.mkdir()
+    with pytest.raises(UpdateError) as caught, refreshed(load(settings)):
+        pass
+    assert caught.value.code == "absent"
+    out.rmdir()
+    publisher(tmp_path, "other", "1.1.0").rename(out)
+    assert code_of(settings, "check") == "unsigned"
+
+
+def test_the_owner_goes_back_to_an_older_version_only_by_asking_for_it_and_it_is_logged(
+    served: tuple[Path, Path],
+) -> None:
+    out, settings = served
+    ran(settings, "trust", str(out / "metadata" / "1.root.json"), "--yes")
+    assert waiting(settings, "1.1.0").state == "confirmed"
+    found = waiting(settings, "1.0.0")
+    assert (found.state, found.notes["code"]) == ("rejected", "downgrade")
+    assert waiting(settings, "1.0.0", may_go_back=True).state == "confirmed"
+    told = json.loads(ran(settings, "history", "--json"))
+    assert [(one["version"], one["state"]) for one in told] == [
+        ("1.0.0", "confirmed"),
+        ("1.0.0", "rejected"),
+        ("1.1.0", "confirmed"),
+    ]
