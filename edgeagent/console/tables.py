@@ -1,0 +1,332 @@
+"""What the console keeps: one class per table. Times are in seconds since 1970, by the console's clock.
+
+Rules:
+    - The database is the truth: a rollout stands as its jobs stand, and is counted, never kept in memory.
+    - What is secret is kept as a hash, or not at all.
+    - A change of this file comes with a migration (`edgeagent/console/migrations/versions`).
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Table(DeclarativeBase):
+    """What all tables share."""
+
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own way
+
+
+class Fleet(Table):
+    """A fleet: its name is in every topic."""
+
+    __tablename__ = "fleets"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    title: Mapped[str] = mapped_column(String(200), default="")
+    created: Mapped[float] = mapped_column(Float)
+
+
+class Device(Table):
+    """A device, as it was seen last. `health` is computed when something is heard of it: ok, warn, bad."""
+
+    __tablename__ = "devices"
+    __table_args__ = (
+        UniqueConstraint("fleet", "name"),
+        Index("devices_by_health", "fleet", "online", "health"),
+        Index("devices_by_seen", "fleet", "seen"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
+    name: Mapped[str] = mapped_column(String(64))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    serial: Mapped[str] = mapped_column(String(64), default="")
+    area: Mapped[str] = mapped_column(String(200), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    created: Mapped[float] = mapped_column(Float)
+    retired: Mapped[float | None] = mapped_column(Float)
+    """When it was taken out of the fleet; what it says from then on is not heard."""
+    seen: Mapped[float | None] = mapped_column(Float)
+    online: Mapped[bool] = mapped_column(default=False)
+    online_since: Mapped[float | None] = mapped_column(Float)
+    reason: Mapped[str] = mapped_column(String(500), default="")
+    muted: Mapped[bool] = mapped_column(default=False)
+    boot: Mapped[str] = mapped_column(String(64), default="")
+    seq: Mapped[int] = mapped_column(Integer, default=0)
+    version: Mapped[str] = mapped_column(String(100), default="")
+    board: Mapped[str] = mapped_column(String(100), default="")
+    hardware: Mapped[str] = mapped_column(String(500), default="")
+    system: Mapped[str] = mapped_column(String(500), default="")
+    capabilities: Mapped[list[Any]] = mapped_column(default=list)
+    releases: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    clock_ahead_s: Mapped[float | None] = mapped_column(Float)
+    """How far its clock is ahead of ours."""
+    health: Mapped[str] = mapped_column(String(8), default="ok")
+    health_reason: Mapped[str] = mapped_column(String(500), default="")
+    gauges: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    counters: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The last sample's, from which the next one's difference is taken; with "boot" and "decision_ms"."""
+    desired_version: Mapped[int] = mapped_column(Integer, default=0)
+    desired: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    reported_version: Mapped[int] = mapped_column(Integer, default=0)
+    reported: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    standing: Mapped[str] = mapped_column(String(16), default="none")
+    standing_problem: Mapped[str] = mapped_column(String(500), default="")
+    job: Mapped[str] = mapped_column(String(64), default="")
+    """The job that its pointer names now."""
+
+
+class Tag(Table):
+    """A word that operators have put on a device: a key, and perhaps a value."""
+
+    __tablename__ = "tags"
+    __table_args__ = (Index("tags_by_key", "key", "value"),)
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(String(200), default="")
+
+
+class Installed(Table):
+    """A release that a device has: `releases` of its birth, one row each, so that it can be asked for."""
+
+    __tablename__ = "installed"
+    __table_args__ = (Index("installed_by_release", "family", "version"),)
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
+    family: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[str] = mapped_column(String(64))
+
+
+class HealthHour(Table):
+    """What a device counted in an hour. `hour`: hours since 1970 by our clock; `decision_ms` as on the wire."""
+
+    __tablename__ = "health_hours"
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
+    hour: Mapped[int] = mapped_column(Integer, primary_key=True)
+    decisions: Mapped[int] = mapped_column(Integer, default=0)
+    rejected: Mapped[int] = mapped_column(Integer, default=0)
+    repeated: Mapped[int] = mapped_column(Integer, default=0)
+    ended_by_cap: Mapped[int] = mapped_column(Integer, default=0)
+    decision_ms: Mapped[list[Any]] = mapped_column(default=list)
+    gauges: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The last of the hour."""
+
+
+class Event(Table):
+    """Something that a device has told: command, rejection, question, outcome, fault, online, offline, settings."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("events_by_device", "device", "at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
+    at: Mapped[float] = mapped_column(Float)
+    kind: Mapped[str] = mapped_column(String(32))
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Rollout(Table):
+    """Something brought to many devices in waves. `plan` is a `rollouts.nouns.Plan` as JSON; `state` is its own."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (Index("rollouts_by_state", "fleet", "state"),)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    plan: Mapped[dict[str, Any]] = mapped_column()
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text, default="")
+    wave: Mapped[int] = mapped_column(Integer, default=0)
+    wave_began: Mapped[float | None] = mapped_column(Float)
+    wave_settled: Mapped[float | None] = mapped_column(Float)
+    """Since when enough of the wave has succeeded: the bake time counts from here."""
+    health: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """The last comparison of voice health, with its statistic."""
+    created: Mapped[float] = mapped_column(Float)
+    created_by: Mapped[str] = mapped_column(String(64))
+    approved_by: Mapped[str] = mapped_column(String(64), default="")
+    began: Mapped[float | None] = mapped_column(Float)
+    ended: Mapped[float | None] = mapped_column(Float)
+    revision: Mapped[int] = mapped_column(Integer, default=0)
+    """Counts changes by people: who changes an older revision is told so."""
+
+
+class Job(Table):
+    """One thing asked of one device; of a rollout, or of an operator (`rollout` None).
+
+    `state`: pending (not asked yet), sent, then what the device tells (`edgeagent.fleet.wire.ENDS`); skipped for a
+    device that the rollout has passed over, lost for one that was retired.
+    """
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("rollout", "device"),
+        Index("jobs_by_rollout", "rollout", "wave", "state"),
+        Index("jobs_by_device", "device", "created"),
+        Index("jobs_by_state", "state", "told"),
+    )
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
+    rollout: Mapped[str | None] = mapped_column(ForeignKey("rollouts.id"))
+    wave: Mapped[int] = mapped_column(Integer, default=0)
+    kind: Mapped[str] = mapped_column(String(16))
+    body: Mapped[dict[str, Any]] = mapped_column()
+    """The pointer as it is published."""
+    state: Mapped[str] = mapped_column(String(16))
+    step: Mapped[int] = mapped_column(Integer, default=-1)
+    reason: Mapped[str] = mapped_column(Text, default="")
+    result: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created: Mapped[float] = mapped_column(Float)
+    created_by: Mapped[str] = mapped_column(String(64), default="")
+    sent: Mapped[float | None] = mapped_column(Float)
+    """When the pointer was published last."""
+    told: Mapped[float | None] = mapped_column(Float)
+    """When the device told of it last."""
+    ended: Mapped[float | None] = mapped_column(Float)
+    cancel: Mapped[bool] = mapped_column(default=False)
+    """Whether it shall be called back: the pointer is then that of its cancellation."""
+
+
+class EnrolmentToken(Table):
+    """A one-time secret by which a device gets its identity. Only its hash is kept."""
+
+    __tablename__ = "enrolment_tokens"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
+    serial: Mapped[str] = mapped_column(String(64))
+    device: Mapped[str] = mapped_column(String(64))
+    tags: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created: Mapped[float] = mapped_column(Float)
+    created_by: Mapped[str] = mapped_column(String(64))
+    expires: Mapped[float] = mapped_column(Float)
+    used: Mapped[float | None] = mapped_column(Float)
+    revoked: Mapped[float | None] = mapped_column(Float)
+    csr_hash: Mapped[str] = mapped_column(String(64), default="")
+    """Of the request that it was used for: the same one, asked again, is answered again."""
+
+
+class Certificate(Table):
+    """A certificate that was issued to a device. `serial` is hexadecimal."""
+
+    __tablename__ = "certificates"
+    __table_args__ = (Index("certificates_by_device", "device"),)
+    serial: Mapped[str] = mapped_column(String(48), primary_key=True)
+    device: Mapped[int] = mapped_column(ForeignKey("devices.id"))
+    pem: Mapped[str] = mapped_column(Text)
+    not_before: Mapped[float] = mapped_column(Float)
+    not_after: Mapped[float] = mapped_column(Float)
+    issued: Mapped[float] = mapped_column(Float)
+    revoked: Mapped[float | None] = mapped_column(Float)
+    revoked_for: Mapped[str] = mapped_column(String(200), default="")
+
+
+class User(Table):
+    """Somebody who may log in. `password` is argon2's string; None for who uses passkeys alone."""
+
+    __tablename__ = "users"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password: Mapped[str | None] = mapped_column(String(300))
+    created: Mapped[float] = mapped_column(Float)
+    disabled: Mapped[bool] = mapped_column(default=False)
+
+
+class Role(Table):
+    """What a user may do in a fleet, `*` for all: viewer, operator, admin."""
+
+    __tablename__ = "roles"
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"), primary_key=True)
+    fleet: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+
+
+class Session(Table):
+    """A log-in. Only hashes of its secrets are kept."""
+
+    __tablename__ = "sessions"
+    hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"))
+    csrf: Mapped[str] = mapped_column(String(64))
+    created: Mapped[float] = mapped_column(Float)
+    used: Mapped[float] = mapped_column(Float)
+    expires: Mapped[float] = mapped_column(Float)
+
+
+class ApiToken(Table):
+    """A program's way in, as a user, with that user's roles at most; `role` may be less."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64), unique=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(16))
+    created: Mapped[float] = mapped_column(Float)
+    expires: Mapped[float | None] = mapped_column(Float)
+    used: Mapped[float | None] = mapped_column(Float)
+
+
+class Passkey(Table):
+    """A public key by which a user logs in without a password (WebAuthn)."""
+
+    __tablename__ = "passkeys"
+    id: Mapped[str] = mapped_column(String(400), primary_key=True)
+    user: Mapped[str] = mapped_column(ForeignKey("users.name", ondelete="CASCADE"))
+    title: Mapped[str] = mapped_column(String(200), default="")
+    public_key: Mapped[bytes] = mapped_column(LargeBinary)
+    sign_count: Mapped[int] = mapped_column(Integer, default=0)
+    created: Mapped[float] = mapped_column(Float)
+
+
+class LogInTry(Table):
+    """Failed log-ins, by user and by address: `key` is one or the other."""
+
+    __tablename__ = "log_in_tries"
+    key: Mapped[str] = mapped_column(String(200), primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    last: Mapped[float] = mapped_column(Float)
+
+
+class Audited(Table):
+    """Who did what, when, from where; also what was refused. Never a secret."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("audit_by_fleet", "fleet", "at"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    at: Mapped[float] = mapped_column(Float)
+    user: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str] = mapped_column(String(100), default="")
+    fleet: Mapped[str] = mapped_column(String(64), default="")
+    action: Mapped[str] = mapped_column(String(64))
+    subject: Mapped[str] = mapped_column(String(300), default="")
+    is_allowed: Mapped[bool] = mapped_column(default=True)
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class CommandSet(Table):
+    """A set of sentence templates that is being edited, as YAML; a release is made of it elsewhere, and signed."""
+
+    __tablename__ = "command_sets"
+    __table_args__ = (UniqueConstraint("fleet", "name", "revision"),)
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
+    name: Mapped[str] = mapped_column(String(64))
+    revision: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    saved: Mapped[float] = mapped_column(Float)
+    saved_by: Mapped[str] = mapped_column(String(64))
+
+
+class Lease(Table):
+    """Which console does what only one may do at a time."""
+
+    __tablename__ = "leases"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64))
+    until: Mapped[float] = mapped_column(Float)
+
+
+class Kept(Table):
+    """A single value of the console's own, by name."""
+
+    __tablename__ = "kept"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
