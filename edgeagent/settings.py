@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -31,6 +31,9 @@ class Settings(BaseModel):
         hide_input_in_errors=True,  # it may be a password
         validate_default=True,
     )
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def _at_home(path: Path) -> Path:
@@ -318,11 +321,18 @@ class AgentSettings(Settings):
 
 def load(path: Path) -> AgentSettings:
     """Read a settings file. Raise SettingsError naming file, line, key and what was expected if it is wrong."""
-    return parse(_read(path), str(path))
+    return parse(read(path), str(path))
 
 
 def parse(text: str, name: str = "settings") -> AgentSettings:
     """Make settings of a TOML text; `name` is the file's name in messages."""
+    return parse_as(
+        AgentSettings, text, name, remedy="`edgeagent settings show --docs` lists every setting with its meaning."
+    )
+
+
+def parse_as(kind: type[AnySettings], text: str, name: str, *, remedy: str) -> AnySettings:
+    """Make settings of this kind of a TOML text. Raise SettingsError as `load` does; `remedy` tells where they are."""
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # a number of 5000 digits is a ValueError, too
@@ -331,17 +341,14 @@ def parse(text: str, name: str = "settings") -> AgentSettings:
         ) from error
     try:
         # By way of JSON, since only there strict means no "1883" for a number, yet a list for a tuple, text for a path.
-        return AgentSettings.model_validate_json(json.dumps(document, default=str), strict=True)
+        return kind.model_validate_json(json.dumps(document, default=str), strict=True)
     except ValidationError as error:
         places = _Places(text)
         found = error.errors()
-        complaints = [_complaint(name, places, details) for details in found[:MOST_COMPLAINTS]]
+        complaints = [_complaint(kind, name, places, details) for details in found[:MOST_COMPLAINTS]]
         if len(found) > MOST_COMPLAINTS:
             complaints.append(f"{name}: and {len(found) - MOST_COMPLAINTS} more")
-        raise SettingsError(
-            "\n".join(dict.fromkeys(complaints)),
-            remedy="`edgeagent settings show --docs` lists every setting with its meaning.",
-        ) from error
+        raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=remedy) from error
 
 
 def _located(name: str, text: str, problem: str) -> str:
@@ -353,7 +360,8 @@ def _located(name: str, text: str, problem: str) -> str:
     return f"{name}: {problem}"
 
 
-def _read(path: Path) -> str:
+def read(path: Path) -> str:
+    """Return the text of a settings file. Raise SettingsError if it cannot be read, is too large, or is no UTF-8."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_FILE_BYTES + 1)
@@ -370,13 +378,13 @@ def _read(path: Path) -> str:
         raise SettingsError(f"{path}: not UTF-8 at byte {error.start}", remedy="Save the file as UTF-8.") from error
 
 
-def _complaint(name: str, places: "_Places", details: ErrorDetails) -> str:
+def _complaint(kind: type[Settings], name: str, places: "_Places", details: ErrorDetails) -> str:
     keys, is_key = _written(details["loc"])
     where = ".".join(keys)
     line = places.line(keys)
     place = f"{name}:{line}: {where}" if line else f"{name}: {where}"
     if details["type"] == "extra_forbidden":
-        return f"{place}: there is no such setting{_hint(keys[-1], _known_keys(keys[:-1]))}"
+        return f"{place}: there is no such setting{_hint(keys[-1], _known_keys(kind, keys[:-1]))}"
     if is_key:
         return f"{place}: there is no such key{_hint(keys[-1], list(get_args(Capability)))}"
     message = details["msg"].removeprefix("Value error, ").replace("Input should", "it should")
@@ -412,8 +420,8 @@ def _shown(found: object) -> str:
     return f", found {found!r:.80}"
 
 
-def _known_keys(parents: list[str]) -> list[str]:
-    model: Any = AgentSettings
+def _known_keys(kind: type[Settings], parents: list[str]) -> list[str]:
+    model: Any = kind
     for key in parents:
         annotation = model.model_fields[key].annotation
         options = get_args(annotation) or (annotation,)
