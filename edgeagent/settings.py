@@ -43,8 +43,9 @@ def _at_home(path: Path) -> Path:
         raise ValueError(f"{path}: there is no such user") from error
 
 
-FilePath = Annotated[Path, AfterValidator(_at_home)]
-"""A path; "~" is the user's home."""
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_at_home)]
+"""A path; "~" is the user's home. Not strict, or a default, which is no JSON, would be refused where it is validated."""
+_LIST = "`edgeagent settings show --docs` lists every setting with its meaning."
 _HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 
 
@@ -288,6 +289,46 @@ class HermesSettings(Settings):
     """Name of this site in the messages; when absent, Hermes is not spoken."""
 
 
+class FleetSettings(Settings):
+    """The fleet that this device belongs to: what it may change here, and what it is told."""
+
+    enabled: bool = True
+    """Take settings and jobs from the fleet, and tell it how things are; updates have their own section."""
+    broker: BrokerSettings | None = None
+    """The fleet's broker, on a connection of its own; when absent, the fleet is met on the broker of the devices."""
+    may_set: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z_*.]{1,80}$")], ...], Field(max_length=100)] = (
+        "hearing.*",
+        "waking.*",
+        "answering.*",
+        "understanding.runtime",
+        "acting.deadline_s",
+        "acting.hold_s",
+        "acting.confirm_within_s",
+        "device.area",
+        "update.window",
+        "update.bytes_per_second",
+        "update.on_battery",
+        "update.confirm_*",
+        "fleet.broker.host",
+        "fleet.broker.port",
+        "fleet.broker.keepalive_s",
+        "fleet.sample_every_s",
+    )
+    """Settings that the fleet may change, with * for any; never who this device is, its files, or its passwords."""
+    share_words: bool = False
+    """Tell the fleet also what was said; when false, it is told what was meant and done, but no words."""
+    undo_after_s: Annotated[float, Field(ge=1, le=86_400)] = 120.0
+    """Seconds after which settings from the fleet are undone with which its broker is not reached."""
+    sample_every_s: Annotated[float, Field(ge=1, le=86_400)] = 300.0
+    """Seconds between two samples of what was counted and measured."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "FleetSettings":
+        if self.broker is not None and self.broker.host is None:
+            raise ValueError("the fleet's broker needs a host")
+        return self
+
+
 class AgentSettings(Settings):
     """All settings of a device."""
 
@@ -309,6 +350,8 @@ class AgentSettings(Settings):
     """What may be done by voice."""
     update: UpdateSettings = UpdateSettings()
     """Where signed releases come from."""
+    fleet: FleetSettings = FleetSettings()
+    """The fleet that this device belongs to."""
     sparkplug: SparkplugSettings = SparkplugSettings()
     """A plant that speaks Sparkplug B."""
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
@@ -349,6 +392,29 @@ def parse_as(kind: type[AnySettings], text: str, name: str, *, remedy: str) -> A
         if len(found) > MOST_COMPLAINTS:
             complaints.append(f"{name}: and {len(found) - MOST_COMPLAINTS} more")
         raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=remedy) from error
+
+
+def overlaid(settings: AgentSettings, changes: Mapping[str, object], name: str = "settings") -> AgentSettings:
+    """Return settings with others in the place of some; keys are dotted, as in hearing.unsure_below.
+
+    Raise SettingsError naming the key and what was expected.
+    """
+    document: dict[str, Any] = settings.model_dump()
+    for key, value in changes.items():
+        *tables, last = key.split(".")
+        table = document
+        for one in tables:
+            if table.get(one) is None:
+                table[one] = {}
+            table = table[one]
+            if not isinstance(table, dict):
+                raise SettingsError(f"{name}: {key}: there is no such setting", remedy=_LIST)
+        table[last] = value
+    try:
+        return AgentSettings.model_validate(document, strict=True)
+    except ValidationError as error:
+        complaints = [_complaint(name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]]
+        raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=_LIST) from error
 
 
 def _located(name: str, text: str, problem: str) -> str:
@@ -392,7 +458,7 @@ def _complaint(kind: type[Settings], name: str, places: "_Places", details: Erro
         message = "expected a table"
     elif len(details["loc"]) > len(keys):  # one of the types that it may have, and none fits
         message = "expected a word or a whole number"
-    is_secret = any("password" in key for key in keys)
+    is_secret = any("password" in key for key in keys) or where == "database.url"
     return f"{place}: {message}{'' if is_secret or details['type'] == 'missing' else _shown(details['input'])}"
 
 
