@@ -413,7 +413,7 @@ def overlaid(settings: AgentSettings, changes: Mapping[str, object], name: str =
     try:
         return AgentSettings.model_validate(document, strict=True)
     except ValidationError as error:
-        complaints = [_complaint(name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]]
+        complaints = [_complaint(AgentSettings, name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]]
         raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=_LIST) from error
 
 
