@@ -117,6 +117,13 @@ def test_a54_steps_are_dropped_first_and_ends_are_kept(journal: Journal) -> None
     assert ends < MOST_ENDS_TOLD
 
 
+def test_of_too_many_ends_the_newest_are_kept_for_the_fleet(journal: Journal) -> None:
+    for number in range(MOST_ENDS_TOLD + 3):
+        finish(journal, replace(JOB, id=f"job-{number}", created=float(number)))
+    kept = [one.body["job"] for one in journal.results(most=10_000) if one.is_end]
+    assert (len(kept), kept[-1]) == (MOST_ENDS_TOLD, f"job-{MOST_ENDS_TOLD + 2}")
+
+
 def test_history_is_bounded(journal: Journal) -> None:
     for number in range(MOST_HISTORY + 5):
         finish(journal, replace(JOB, id=f"job-{number}"))
