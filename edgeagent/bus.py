@@ -42,8 +42,6 @@ WILL_DELAY_S = 10
 """A link that is back within this time was never away (MQTT 5)."""
 IN_FLIGHT = 20
 """Reports sent and not yet acknowledged, at most; the broker may ask for fewer."""
-UNACKNOWLEDGED = 100
-"""Messages that the broker sends before it waits for our acknowledgements (MQTT 5)."""
 UNWRITTEN = 50
 """Messages inside the process that a slow network does not take; an order behind them would be late."""
 HEADER_BYTES = 80 << 10
@@ -64,18 +62,19 @@ async def connect(
     will: Will = None,
     greetings: Callable[[], Iterable[Message]] = tuple,
     fraction: Callable[[], float] = random.random,
+    reserved: int = 0,
 ) -> AsyncIterator[Bus]:
     """Keep a link up while the block runs; it begins at once, whether the broker is there or not.
 
     `greetings` makes what is sent first on every connection; `will`, where it is called, makes each one's last will.
-    `fraction` (0..1) spreads the tries of many devices.
+    `fraction` (0..1) spreads the tries of many devices. `reserved` places are for what asks for an acknowledgement.
     Raise BusError if the settings can never lead to a connection.
     """
     if settings.host is None:
         raise BusError("no broker is named", remedy="Set host in [broker].")
     if settings.tls is not None:
         tls_context(settings.tls)
-    bus = Bus(settings, client_id, partial(_Connection, will), greetings, fraction)
+    bus = Bus(settings, client_id, partial(_Connection, will), greetings, fraction, reserved)
     staying = asyncio.create_task(bus.stay_connected(), name="bus")
     try:
         yield bus
@@ -189,7 +188,7 @@ class _Connection:
             wishes = _properties(
                 PacketTypes.CONNECT,
                 SessionExpiryInterval=settings.session_expiry_s,
-                ReceiveMaximum=UNACKNOWLEDGED,
+                ReceiveMaximum=settings.receive_maximum,
                 MaximumPacketSize=settings.largest_payload + HEADER_BYTES,
             )
             connect(clean_start=settings.session_expiry_s == 0, properties=wishes)

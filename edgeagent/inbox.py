@@ -27,10 +27,17 @@ class Received:
 class Inbox:
     """The messages that wait, oldest first."""
 
-    def __init__(self, most: int, largest_bytes: int) -> None:
-        """Hold at most `most` messages with payloads of at most `largest_bytes` each."""
-        self._waiting: asyncio.Queue[Received] = asyncio.Queue(most)
+    def __init__(self, most: int, largest_bytes: int, reserved: int = 0) -> None:
+        """Hold at most `most` messages with payloads of at most `largest_bytes` each.
+
+        Beside them `reserved` ones that ask for an acknowledgement are held: no fewer than the broker sends before it
+        waits, and none of them is ever dropped for want of room.
+        """
+        self._waiting: asyncio.Queue[Received] = asyncio.Queue(most + reserved)
         self._largest_bytes = largest_bytes
+        self._reserved = reserved
+        self._asking = 0
+        self._most = most
         self._bytes = 0
         self.received = 0
         self.dropped = 0
@@ -43,15 +50,28 @@ class Inbox:
         if size > self._largest_bytes:
             self.oversize += 1
             received.acknowledge()
-        elif self._waiting.full() or self._bytes + size > MOST_BYTES:
+        elif self._has_no_room(received):
             self.dropped += 1
             received.acknowledge()
         else:
             self._bytes += size
+            self._asking += received.qos > 0
             self._waiting.put_nowait(received)
 
     async def get(self) -> Received:
         """Wait for the next message."""
-        received = await self._waiting.get()
+        return self._taken(await self._waiting.get())
+
+    def waiting(self, most: int) -> list[Received]:
+        """Return what waits now, oldest first, at most so many, without waiting for more."""
+        return [self._taken(self._waiting.get_nowait()) for _ in range(min(most, self._waiting.qsize()))]
+
+    def _taken(self, received: Received) -> Received:
         self._bytes -= len(received.payload)
+        self._asking -= received.qos > 0
         return received
+
+    def _has_no_room(self, received: Received) -> bool:
+        if received.qos and self._asking < self._reserved:
+            return False
+        return self._waiting.qsize() >= self._most or self._bytes + len(received.payload) > MOST_BYTES

@@ -65,12 +65,13 @@ class Bus:
         opened: "Callable[[Bus, socket.socket, Version], Connection]",
         greetings: Callable[[], Iterable[Message]],
         fraction: Callable[[], float],
+        reserved: int = 0,
     ) -> None:
         """Make a link that is not connected yet; `edgeagent.bus.connect` makes one that is kept up."""
         self.settings = settings
         self.client_id = client_id
         self.counters = Counters()
-        self.inbox = Inbox(settings.inbox, settings.largest_payload)
+        self.inbox = Inbox(settings.inbox, settings.largest_payload, reserved)
         self.outbox = Outbox(settings.outbox)
         self.trouble: str | None = None
         """Why there is no connection, and what to do, in plain words; None while all is well."""

@@ -8,7 +8,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from edgeagent.errors import SettingsError
@@ -43,8 +52,13 @@ def _at_home(path: Path) -> Path:
         raise ValueError(f"{path}: there is no such user") from error
 
 
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_at_home)]
-"""A path; "~" is the user's home. Not strict, or a default, which is no JSON, would be refused where it is validated."""
+def _as_written(path: object) -> object:
+    """Return a default as it would stand in a file: only text is taken there."""
+    return str(path) if isinstance(path, Path) else path
+
+
+FilePath = Annotated[Path, BeforeValidator(_as_written), AfterValidator(_at_home)]
+"""A path; "~" is the user's home."""
 _LIST = "`edgeagent settings show --docs` lists every setting with its meaning."
 _HOURS = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 
@@ -108,6 +122,8 @@ class BrokerSettings(Settings):
     """How many reports wait while the broker is away; the oldest is dropped when full. Orders never wait."""
     inbox: Annotated[int, Field(ge=1, le=100_000)] = 5_000
     """How many received messages wait to be handled; more are dropped and counted."""
+    receive_maximum: Annotated[int, Field(ge=1, le=65_535)] = 100
+    """Messages that the broker sends before it waits for our acknowledgements (MQTT 5)."""
     largest_payload: Annotated[int, Field(ge=1024, le=16 << 20)] = 4 << 20
     """Bytes; larger received messages are dropped unread. Zigbee2MQTT's list of two hundred devices has 2 MB."""
     discovery_prefix: Annotated[str, Field(pattern=r"^[^#+\x00]+$")] = "homeassistant"
@@ -413,7 +429,9 @@ def overlaid(settings: AgentSettings, changes: Mapping[str, object], name: str =
     try:
         return AgentSettings.model_validate(document, strict=True)
     except ValidationError as error:
-        complaints = [_complaint(AgentSettings, name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]]
+        complaints = [
+            _complaint(AgentSettings, name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]
+        ]
         raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=_LIST) from error
 
 
