@@ -8,8 +8,22 @@ Rules:
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Text, UniqueConstraint
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import (
+    JSON,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
+
+from edgeagent.console.versions import version_key
 
 
 class Table(DeclarativeBase):
@@ -23,6 +37,11 @@ class Table(DeclarativeBase):
         }
     )
     type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012  # SQLAlchemy's own way
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """Return what makes an index partial, on both databases."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Fleet(Table):
@@ -42,6 +61,8 @@ class Device(Table):
         UniqueConstraint("fleet", "name"),
         Index("devices_by_health", "fleet", "online", "health"),
         Index("devices_by_seen", "fleet", "seen"),
+        Index("devices_by_birth", "born"),
+        Index("devices_by_desired_due", "desired_due", **_where("desired_due IS NOT NULL")),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
@@ -61,6 +82,8 @@ class Device(Table):
     boot: Mapped[str] = mapped_column(String(64), default="")
     seq: Mapped[int] = mapped_column(Integer, default=0)
     version: Mapped[str] = mapped_column(String(100), default="")
+    version_key: Mapped[str] = mapped_column(String(64), default="")
+    """By which versions are compared: `edgeagent.console.versions`."""
     board: Mapped[str] = mapped_column(String(100), default="")
     hardware: Mapped[str] = mapped_column(String(500), default="")
     system: Mapped[str] = mapped_column(String(500), default="")
@@ -80,7 +103,23 @@ class Device(Table):
     standing: Mapped[str] = mapped_column(String(16), default="none")
     standing_problem: Mapped[str] = mapped_column(String(500), default="")
     job: Mapped[str] = mapped_column(String(64), default="")
-    """The job that its pointer names now."""
+    """The job that its pointer names now, as the broker has it."""
+    born: Mapped[float | None] = mapped_column(Float)
+    """When its birth was heard last; with what that said of the pointers it has seen: `Birth.job`, `Birth.desired`."""
+    job_seen: Mapped[str] = mapped_column(String(64), default="")
+    desired_seen: Mapped[int] = mapped_column(Integer, default=0)
+    desired_sent: Mapped[float | None] = mapped_column(Float)
+    """When the pointer to its settings was published last."""
+    desired_due: Mapped[float | None] = mapped_column(Float)
+    """When it shall be published next; None when the device has told that it has seen it."""
+    desired_tries: Mapped[int] = mapped_column(Integer, default=0)
+    certificate_until: Mapped[float | None] = mapped_column(Float)
+    """When its certificate ends, as its birth says."""
+
+    @validates("version")
+    def _keyed(self, _name: str, version: str) -> str:
+        self.version_key = version_key(version)
+        return version
 
 
 class Tag(Table):
@@ -101,6 +140,12 @@ class Installed(Table):
     device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"), primary_key=True)
     family: Mapped[str] = mapped_column(String(64), primary_key=True)
     version: Mapped[str] = mapped_column(String(64))
+    version_key: Mapped[str] = mapped_column(String(64), default="")
+
+    @validates("version")
+    def _keyed(self, _name: str, version: str) -> str:
+        self.version_key = version_key(version)
+        return version
 
 
 class HealthHour(Table):
@@ -153,7 +198,16 @@ class Rollout(Table):
     began: Mapped[float | None] = mapped_column(Float)
     ended: Mapped[float | None] = mapped_column(Float)
     revision: Mapped[int] = mapped_column(Integer, default=0)
-    """Counts changes by people: who changes an older revision is told so."""
+    """Counts changes by people: who changes an older revision is told so, and who did what before him."""
+    changed_by: Mapped[str] = mapped_column(String(64), default="")
+    change: Mapped[str] = mapped_column(String(100), default="")
+    """What the last person did, in the past: approved, paused, …"""
+    ends_as: Mapped[str] = mapped_column(String(16), default="")
+    """What comes of `stopping`: stopped, aborted."""
+    forgiven: Mapped[int] = mapped_column(Integer, default=0)
+    """Failures of the running wave that somebody has seen and gone on with."""
+    looked: Mapped[float | None] = mapped_column(Float)
+    """When devices that have joined or left were looked for last."""
 
 
 class Job(Table):
@@ -166,9 +220,11 @@ class Job(Table):
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("rollout", "device"),
-        Index("jobs_by_rollout", "rollout", "wave", "state"),
+        Index("jobs_by_rollout", "rollout", "wave", "state", "reached", "told"),
         Index("jobs_by_device", "device", "created"),
         Index("jobs_by_state", "state", "told"),
+        Index("jobs_out", "ended", "due", **_where("due IS NOT NULL")),
+        Index("jobs_by_until", "until", **_where("ended IS NULL AND until IS NOT NULL")),
     )
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     device: Mapped[int] = mapped_column(ForeignKey("devices.id", ondelete="CASCADE"))
@@ -190,6 +246,14 @@ class Job(Table):
     ended: Mapped[float | None] = mapped_column(Float)
     cancel: Mapped[bool] = mapped_column(default=False)
     """Whether it shall be called back: the pointer is then that of its cancellation."""
+    reached: Mapped[float | None] = mapped_column(Float)
+    """Since when the device has it, as far as is known: it was online, or told of it. None: it is waited for."""
+    until: Mapped[float | None] = mapped_column(Float)
+    """When the console gives it up, if nothing has ended it by then."""
+    due: Mapped[float | None] = mapped_column(Float)
+    """When its pointer shall be published next. None: no pointer of it is, or shall be, on the broker."""
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    """How often that pointer was published."""
 
 
 class EnrolmentToken(Table):

@@ -151,6 +151,7 @@ def _devices() -> None:
         sa.Column("boot", sa.String(length=64), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
         sa.Column("version", sa.String(length=100), nullable=False),
+        sa.Column("version_key", sa.String(length=64), nullable=False),
         sa.Column("board", sa.String(length=100), nullable=False),
         sa.Column("hardware", sa.String(length=500), nullable=False),
         sa.Column("system", sa.String(length=500), nullable=False),
@@ -168,12 +169,21 @@ def _devices() -> None:
         sa.Column("standing", sa.String(length=16), nullable=False),
         sa.Column("standing_problem", sa.String(length=500), nullable=False),
         sa.Column("job", sa.String(length=64), nullable=False),
+        sa.Column("born", sa.Float(), nullable=True),
+        sa.Column("job_seen", sa.String(length=64), nullable=False),
+        sa.Column("desired_seen", sa.Integer(), nullable=False),
+        sa.Column("desired_sent", sa.Float(), nullable=True),
+        sa.Column("desired_due", sa.Float(), nullable=True),
+        sa.Column("desired_tries", sa.Integer(), nullable=False),
+        sa.Column("certificate_until", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["fleet"], ["fleets.name"], name=op.f("fk_devices_fleet")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_devices")),
         sa.UniqueConstraint("fleet", "name", name=op.f("uq_devices_fleet_name")),
     )
     op.create_index("devices_by_health", "devices", ["fleet", "online", "health"], unique=False)
     op.create_index("devices_by_seen", "devices", ["fleet", "seen"], unique=False)
+    op.create_index("devices_by_birth", "devices", ["born"], unique=False)
+    _partial("devices_by_desired_due", "devices", ["desired_due"], "desired_due IS NOT NULL")
 
 
 def _enrolment_tokens() -> None:
@@ -241,6 +251,11 @@ def _rollouts() -> None:
         sa.Column("began", sa.Float(), nullable=True),
         sa.Column("ended", sa.Float(), nullable=True),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("changed_by", sa.String(length=64), nullable=False),
+        sa.Column("change", sa.String(length=100), nullable=False),
+        sa.Column("ends_as", sa.String(length=16), nullable=False),
+        sa.Column("forgiven", sa.Integer(), nullable=False),
+        sa.Column("looked", sa.Float(), nullable=True),
         sa.ForeignKeyConstraint(["fleet"], ["fleets.name"], name=op.f("fk_rollouts_fleet")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rollouts")),
     )
@@ -314,6 +329,7 @@ def _installed() -> None:
         sa.Column("device", sa.Integer(), nullable=False),
         sa.Column("family", sa.String(length=64), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("version_key", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["device"], ["devices.id"], name=op.f("fk_installed_device"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("device", "family", name=op.f("pk_installed")),
     )
@@ -339,14 +355,20 @@ def _jobs() -> None:
         sa.Column("told", sa.Float(), nullable=True),
         sa.Column("ended", sa.Float(), nullable=True),
         sa.Column("cancel", sa.Boolean(), nullable=False),
+        sa.Column("reached", sa.Float(), nullable=True),
+        sa.Column("until", sa.Float(), nullable=True),
+        sa.Column("due", sa.Float(), nullable=True),
+        sa.Column("tries", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["device"], ["devices.id"], name=op.f("fk_jobs_device"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["rollout"], ["rollouts.id"], name=op.f("fk_jobs_rollout")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sa.UniqueConstraint("rollout", "device", name=op.f("uq_jobs_rollout_device")),
     )
     op.create_index("jobs_by_device", "jobs", ["device", "created"], unique=False)
-    op.create_index("jobs_by_rollout", "jobs", ["rollout", "wave", "state"], unique=False)
+    op.create_index("jobs_by_rollout", "jobs", ["rollout", "wave", "state", "reached", "told"], unique=False)
     op.create_index("jobs_by_state", "jobs", ["state", "told"], unique=False)
+    _partial("jobs_out", "jobs", ["ended", "due"], "due IS NOT NULL")
+    _partial("jobs_by_until", "jobs", ["until"], "ended IS NULL AND until IS NOT NULL")
 
 
 def _tags() -> None:
@@ -359,3 +381,8 @@ def _tags() -> None:
         sa.PrimaryKeyConstraint("device", "key", name=op.f("pk_tags")),
     )
     op.create_index("tags_by_key", "tags", ["key", "value"], unique=False)
+
+
+def _partial(name: str, table: str, columns: list[str], condition: str) -> None:
+    where = sa.text(condition)
+    op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
