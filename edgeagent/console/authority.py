@@ -28,6 +28,7 @@ from edgeagent.console.authority_roots import (
     named,
     new_root,
     pem_of,
+    read_root,
 )
 from edgeagent.console.errors import ConsoleError
 from edgeagent.files import write_durably
@@ -40,7 +41,7 @@ SERVICE_DAYS = 825
 PASSING_S = 300.0
 """A certificate that is used once, at once."""
 LARGEST_REQUEST_BYTES = 8_000
-RESERVED = ("claim-", "console-", "enrol-")
+RESERVED = ("claim-", "console-")
 """Beginnings of names that devices cannot have: who has one has other rights at the broker."""
 
 

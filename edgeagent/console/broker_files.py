@@ -1,0 +1,246 @@
+"""Names and ports to the files of a hardened broker: Mosquitto's configuration, who may what, certificates.
+
+    authority/   the roots and their keys; only the console needs it
+    broker/      what mosquitto reads: mosquitto.conf, acl, enrolment-acl, certificates, lists of revocations
+    console/     ca.pem, console.pem, console.key: the console's own access
+    devices/     ca.pem, claim.pem, claim.key: what goes into the devices' images
+
+Rules:
+    - A client is who its certificate says: user name and client id are its common name. Otherwise whoever has any
+      certificate could take another's session over, on either port: mosquitto has one table of client ids for both.
+    - So devices of a batch, which share a claim, take turns in asking for their identity; none takes a second.
+    - What is written a second time is what was written the first time; keys are never written over.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeagent.console.authority import Authority, Pair
+from edgeagent.console.errors import ConsoleError
+from edgeagent.files import write_durably
+from edgeagent.topics import VERSION
+
+LARGEST_PACKET_BYTES = 256 << 10
+MOST_IN_FLIGHT = 2_000
+"""For a console that takes thousands a second; devices ask for fewer themselves (receive maximum)."""
+MOST_QUEUED = 100_000
+MOST_QUEUED_BYTES = 64 << 20
+"""For each session whose client is away: a console that restarts under ten thousand devices. Only consoles can fill a
+device's queue."""
+STATE = "/var/lib/edgeagent-broker"
+GROUP = "mosquitto"
+_NAME = r"[a-z0-9][a-z0-9-]{0,40}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A broker: its names (host names and addresses, the first is the one to use), ports, and consoles."""
+
+    names: Sequence[str]
+    port: int = 8883
+    enrolment_port: int = 8884
+    consoles: Sequence[str] = ("main",)
+    batch: str = "1"
+    """Of devices, that share a claim certificate."""
+    bind: str = ""
+    """The address on which it listens; all, where empty."""
+    state: Path = Path(STATE)
+    """Where mosquitto keeps sessions and what is retained."""
+
+    def __post_init__(self) -> None:
+        """Raise ConsoleError if something cannot be."""
+        for what, name in (*(("console", name) for name in self.consoles), ("batch", self.batch)):
+            if not re.fullmatch(_NAME, name):
+                raise ConsoleError(f"{name!r:.80} cannot name a {what}", remedy="Use small letters, digits, hyphens.")
+        for name in self.names:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", name):
+                raise ConsoleError(f"{name!r:.80} is no host name", remedy="Give the name that devices will use.")
+        if not self.names or self.port == self.enrolment_port:
+            raise ConsoleError("a broker needs a name, and two ports", remedy="Give --name and two different ports.")
+
+
+def init(folder: Path, plan: Plan, now: float) -> Authority:
+    """Write everything anew. Raise ConsoleError if there is something already, or it cannot be written."""
+    folder = folder.absolute()
+    if re.search(r"[\s#]", str(folder)):
+        raise ConsoleError(f"{folder}: mosquitto reads no paths with spaces", remedy="Name another folder.")
+    authority = Authority.init(folder / "authority", plan.names[0], now)
+    with _told(folder):
+        _write(folder, authority, plan, now)
+    return authority
+
+
+def renew(folder: Path, plan: Plan, now: float) -> Authority:
+    """Write configuration and certificates again, by the authority that is there. Raise ConsoleError."""
+    folder = folder.absolute()
+    authority = Authority.open(folder / "authority")
+    with _told(folder):
+        _write(folder, authority, plan, now)
+    return authority
+
+
+def configuration(folder: Path, plan: Plan) -> str:
+    """Return mosquitto.conf for what lies in a folder."""
+    return f"""\
+# Written by `edgeagent console broker init`. For Mosquitto 2.0 and later.
+# Nothing of a listener's own may stand before the first of them: mosquitto would open port 1883 for it.
+per_listener_settings true
+
+persistence true
+persistence_location {plan.state}/
+autosave_interval 60
+persistent_client_expiration 14d
+max_packet_size {LARGEST_PACKET_BYTES}
+max_inflight_messages {MOST_IN_FLIGHT}
+max_queued_messages {MOST_QUEUED}
+max_queued_bytes {MOST_QUEUED_BYTES}
+max_keepalive 600
+set_tcp_nodelay true
+sys_interval 60
+log_dest stderr
+log_type error
+log_type warning
+log_type notice
+
+# Devices and consoles: who they are is what their certificate says.
+listener {plan.port}{plan.bind and " " + plan.bind}
+protocol mqtt
+allow_anonymous false
+cafile {folder}/ca.pem
+certfile {folder}/server.pem
+keyfile {folder}/server.key
+crlfile {folder}/crl.pem
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+allow_zero_length_clientid false
+max_qos 1
+tls_version tlsv1.2
+acl_file {folder}/acl
+
+# Claims: a certificate that many devices share, for nothing but asking for one's own.
+listener {plan.enrolment_port}{plan.bind and " " + plan.bind}
+protocol mqtt
+allow_anonymous false
+cafile {folder}/claims.pem
+certfile {folder}/server.pem
+keyfile {folder}/server.key
+crlfile {folder}/claims-crl.pem
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+allow_zero_length_clientid false
+max_connections 200
+max_qos 1
+tls_version tlsv1.2
+acl_file {folder}/enrolment-acl
+"""
+
+
+def access(consoles: Sequence[str]) -> str:
+    """Return who may what where devices connect: %u is the name in the certificate."""
+    start = f"ea/{VERSION}/+"
+    ours = (
+        f"topic read {start}/d/+/up/#",
+        f"topic write {start}/d/+/dn/#",
+        f"topic write {start}/all/dn/#",
+        f"topic read {start}/enrol/+/req",
+        f"topic write {start}/enrol/+/rsp",
+        "topic read $SYS/broker/#",
+    )
+    users = "\n".join("\n".join((f"user console-{name}", *ours, "")) for name in consoles)
+    return f"""\
+# Written by `edgeagent console broker init`; mosquitto reads it again on SIGHUP.
+pattern write {start}/d/%u/up/#
+pattern read {start}/d/%u/dn/#
+pattern read {start}/all/dn/#
+
+{users}"""
+
+
+def enrolment_access() -> str:
+    """Return who may what where claims connect. What another reads of an answer is a certificate without its key."""
+    start = f"ea/{VERSION}/+/enrol/+"
+    return f"""\
+# Written by `edgeagent console broker init`; mosquitto reads it again on SIGHUP.
+pattern write {start}/req
+pattern read {start}/rsp
+"""
+
+
+def next_steps(folder: Path, plan: Plan, fleet: str) -> str:
+    """Return what is to be done now, for a person."""
+    folder, host = folder.absolute(), plan.names[0]
+    return f"""\
+{folder}: made.
+
+1. Keep a copy of {folder}/authority somewhere safe, not on the broker.
+2. The broker, as root:
+     install -d -m 0750 -g {GROUP} /etc/edgeagent-broker && cp -a {folder}/broker/. /etc/edgeagent-broker/
+     or leave it here: edgeagent-broker.service takes the folder from BROKER= in /etc/default/edgeagent-broker
+     systemctl disable --now mosquitto; systemctl enable --now edgeagent-broker
+3. The console's settings:
+     [broker]
+     host = "{host}"
+     port = {plan.port}
+     [broker.tls]
+     ca = "{folder}/console/ca.pem"
+     certificate = "{folder}/console/console-{plan.consoles[0]}.pem"
+     key = "{folder}/console/console-{plan.consoles[0]}.key"
+4. Into the devices' image: {folder}/devices (ca.pem, claim.pem, claim.key). Then, on each device, with a token that
+   the console has made for its serial number (`edgeagent identity --serial` prints it):
+     edgeagent enrol --broker {host}:{plan.port} --enrolment-port {plan.enrolment_port} --fleet {fleet} \\
+       --ca ca.pem --claim claim.pem --claim-key claim.key
+5. Certificates of the broker and the consoles last 825 days: `edgeagent console broker renew {folder}` makes new ones.
+"""
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConsoleError(
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}",
+            remedy="Name a folder that can be written to, on a disk with room.",
+        ) from error
+
+
+def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
+    broker = folder / "broker"
+    trusted = authority.trusted.encode()
+    _pair(broker / "server", authority.server_certificate(plan.names, now))
+    _text(broker / "ca.pem", trusted)
+    _text(broker / "claims.pem", authority.claims.encode())
+    for name, made in (("crl.pem", authority.crl), ("claims-crl.pem", authority.claims_crl)):
+        if not (broker / name).exists():
+            _text(broker / name, made((), b"", now))
+    _text(broker / "acl", access(plan.consoles).encode())
+    _text(broker / "enrolment-acl", enrolment_access().encode())
+    _text(broker / "mosquitto.conf", configuration(broker, plan).encode())
+    _text(folder / "console" / "ca.pem", trusted)
+    for name in plan.consoles:
+        _pair(folder / "console" / f"console-{name}", authority.console_certificate(name, now))
+    _text(folder / "devices" / "ca.pem", trusted)
+    _pair(folder / "devices" / "claim", authority.claim_certificate(plan.batch, now))
+    _for_mosquitto(broker)
+
+
+def _pair(path: Path, pair: Pair) -> None:
+    write_durably(path.with_name(path.name + ".key"), pair.key)
+    _text(path.with_name(path.name + ".pem"), pair.certificate)
+
+
+def _text(path: Path, content: bytes) -> None:
+    write_durably(path, content, mode=0o644)
+
+
+def _for_mosquitto(broker: Path) -> None:
+    """Let mosquitto's user read its key, where there is one and we may."""
+    with suppress(LookupError, PermissionError):
+        shutil.chown(broker / "server.key", group=GROUP)
+        (broker / "server.key").chmod(0o640)
