@@ -15,11 +15,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -159,8 +158,9 @@ def trouble(error: DBAPIError) -> ConsoleError:
     for words, remedy in _REMEDIES.items():
         if any(word in problem.lower() for word in words):
             return AwayError(f"the database: {problem}", remedy=remedy)
-    original: Any = error.orig
-    if error.connection_invalidated or type(original).__name__ in _AWAY:
+    if error.connection_invalidated or (
+        isinstance(error, OperationalError) and not isinstance(error.orig, sqlite3.Error)
+    ):
         return AwayError(
             f"the database cannot be reached: {problem}",
             remedy="See that it runs and lets the console in (systemctl status postgresql; url in [database]).",
@@ -168,7 +168,6 @@ def trouble(error: DBAPIError) -> ConsoleError:
     return ConsoleError(f"the database refuses: {problem}", remedy="Report this, with the log.")
 
 
-_AWAY = {"OperationalError", "AdminShutdown", "CannotConnectNow", "ConnectionTimeout", "TooManyConnections"}
 _REMEDIES = {
     ("is full", "no space left"): "Make room on the disk of the database; the console goes on by itself then.",
     ("readonly", "read-only"): "Let the console's user write to the database's file and folder, or mount it writable.",

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Float,
     ForeignKey,
     Index,
@@ -80,7 +81,9 @@ class Device(Table):
     reason: Mapped[str] = mapped_column(String(500), default="")
     muted: Mapped[bool] = mapped_column(default=False)
     boot: Mapped[str] = mapped_column(String(64), default="")
-    seq: Mapped[int] = mapped_column(Integer, default=0)
+    boots_before: Mapped[str] = mapped_column(String(400), default="")
+    """The last few before this one, the newest first: what comes late of them changes nothing."""
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
     version: Mapped[str] = mapped_column(String(100), default="")
     version_key: Mapped[str] = mapped_column(String(64), default="")
     """By which versions are compared: `edgeagent.console.versions`."""
@@ -96,9 +99,9 @@ class Device(Table):
     gauges: Mapped[dict[str, Any]] = mapped_column(default=dict)
     counters: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """The last sample's, from which the next one's difference is taken; with "boot" and "decision_ms"."""
-    desired_version: Mapped[int] = mapped_column(Integer, default=0)
+    desired_version: Mapped[int] = mapped_column(BigInteger, default=0)
     desired: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    reported_version: Mapped[int] = mapped_column(Integer, default=0)
+    reported_version: Mapped[int] = mapped_column(BigInteger, default=0)
     reported: Mapped[dict[str, Any]] = mapped_column(default=dict)
     standing: Mapped[str] = mapped_column(String(16), default="none")
     standing_problem: Mapped[str] = mapped_column(String(500), default="")
@@ -107,7 +110,7 @@ class Device(Table):
     born: Mapped[float | None] = mapped_column(Float)
     """When its birth was heard last; with what that said of the pointers it has seen: `Birth.job`, `Birth.desired`."""
     job_seen: Mapped[str] = mapped_column(String(64), default="")
-    desired_seen: Mapped[int] = mapped_column(Integer, default=0)
+    desired_seen: Mapped[int] = mapped_column(BigInteger, default=0)
     desired_sent: Mapped[float | None] = mapped_column(Float)
     """When the pointer to its settings was published last."""
     desired_due: Mapped[float | None] = mapped_column(Float)
@@ -115,6 +118,8 @@ class Device(Table):
     desired_tries: Mapped[int] = mapped_column(Integer, default=0)
     certificate_until: Mapped[float | None] = mapped_column(Float)
     """When its certificate ends, as its birth says."""
+    job_problem: Mapped[str] = mapped_column(String(500), default="")
+    """Why its last job failed; empty when that did not."""
 
     @validates("version")
     def _keyed(self, _name: str, version: str) -> str:
