@@ -43,7 +43,7 @@ class Plan:
     names: Sequence[str]
     port: int = 8883
     enrolment_port: int = 8884
-    consoles: Sequence[str] = ("main",)
+    consoles: Sequence[str] = ("1",)
     batch: str = "1"
     """Of devices, that share a claim certificate."""
     bind: str = ""
