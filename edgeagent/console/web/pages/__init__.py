@@ -1,0 +1,12 @@
+"""The pages, one module for what belongs together."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from edgeagent.console.web.pages import device, fleets, login
+
+
+def routers() -> Sequence[APIRouter]:
+    """Return the routes of all pages."""
+    return (login.router, fleets.router, device.router)

@@ -1,0 +1,124 @@
+"""Log in and out, and the look of the pages."""
+
+import re
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import Response
+
+from edgeagent.console import tables
+from edgeagent.console.web import audit, sessions, throttle
+from edgeagent.console.web.handed_out import hash_of, is_same, new_secret
+from edgeagent.console.web.passwords import LONGEST
+from edgeagent.console.web.rendering import THEME, THEMES, YEAR_S, go
+from edgeagent.console.web.site import Site
+from edgeagent.console.web.visits import KnownForm, address_of, site_of
+
+router = APIRouter()
+MARK = "edgeagent-login"
+"""The cookie that a log-in form's mark must agree with, before there is a session."""
+WRONG = "user name or password are wrong"
+_LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,500}")
+
+
+def local(where: str) -> str:
+    """Return an address on this console; the first page for any other (A82)."""
+    return where if _LOCAL.fullmatch(where) else "/"
+
+
+@router.get("/login", include_in_schema=False)
+def ask(request: Request, next: str = "/") -> Response:  # noqa: A002  # as it is called everywhere
+    """Show the form."""
+    return form(request, local(next))
+
+
+@router.post("/login", include_in_schema=False)
+def log_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=64)] = "",
+    password: Annotated[str, Form(max_length=1_000)] = "",
+    mark: Annotated[str, Form(max_length=100)] = "",
+    next: Annotated[str, Form(max_length=600)] = "/",  # noqa: A002  # as it is called everywhere
+) -> Response:
+    """Let somebody in who knows the password."""
+    site, now, name = site_of(request), time.time(), name.strip().lower()
+    if not is_marked(request, mark):
+        return form(request, local(next), "the form was open for too long: try again", status=403)
+    keys = throttle.keys_of(name, address_of(request))
+    with site.database.session() as session:
+        wait_s = throttle.count_try(session, keys, now)
+        user = session.get(tables.User, name)
+        kept, is_disabled = (user.password, user.disabled) if user else (None, False)
+    if wait_s > 0:
+        return _too_early(request, local(next), wait_s)
+    if not site.passwords.is_right(kept, password[: LONGEST + 1]) or is_disabled:
+        _note(site, request, name, "log in", is_allowed=False)
+        return form(request, local(next), WRONG, status=401, name=name)
+    return let_in(request, name, local(next), "password")
+
+
+@router.post("/logout", include_in_schema=False)
+def log_out(visit: KnownForm) -> Response:
+    """End the session."""
+    with visit.changing("log out") as session:
+        sessions.end(session, visit.who.session)
+    response = go("/login", "You are logged out.")
+    response.delete_cookie(visit.site.cookie, secure=visit.site.is_secure, httponly=True, samesite="lax")
+    return response
+
+
+@router.post("/theme", include_in_schema=False)
+def choose_theme(visit: KnownForm, theme: Annotated[str, Form()], back: Annotated[str, Form()] = "/") -> Response:
+    """Keep whether pages are light, dark, or as the system has it."""
+    response = go(local(back))
+    if theme in THEMES:
+        response.set_cookie(
+            THEME, theme, max_age=YEAR_S, samesite="lax", secure=visit.site.is_secure, httponly=True
+        )
+    return response
+
+
+def form(request: Request, where: str, problem: str = "", *, status: int = 200, name: str = "") -> Response:
+    """Return the log-in page."""
+    site = site_of(request)
+    mark = request.cookies.get(MARK, "") or new_secret()
+    response = site.render(
+        request, "login.html", status=status, next=where, problem=problem, mark=hash_of(mark), name=name
+    )
+    response.set_cookie(MARK, mark, max_age=3_600, httponly=True, samesite="strict", secure=site.is_secure)
+    return response
+
+
+def is_marked(request: Request, mark: str) -> bool:
+    """Tell whether a form was made for this browser."""
+    return bool(mark) and is_same(mark, hash_of(request.cookies.get(MARK, "")))
+
+
+def let_in(request: Request, name: str, where: str, way: str) -> Response:
+    """Start a new session, end the one that this browser had, and go on."""
+    site, now = site_of(request), time.time()
+    with site.database.session() as session:
+        throttle.let_in(session, throttle.keys_of(name, address_of(request)))
+        sessions.end(session, hash_of(request.cookies.get(site.cookie, "")))
+        secret = sessions.start(session, name, now)
+        audit.note(session, at=now, user=name, address=address_of(request), action="log in", detail={"by": way})
+    response = go(where)
+    response.set_cookie(
+        site.cookie, secret, max_age=int(sessions.LASTS_S), httponly=True, samesite="lax", secure=site.is_secure
+    )
+    return response
+
+
+def _too_early(request: Request, where: str, wait_s: float) -> Response:
+    seconds = int(wait_s) + 1
+    response = form(request, where, f"too many tries: wait {seconds} s", status=429)
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
+def _note(site: Site, request: Request, name: str, action: str, *, is_allowed: bool) -> None:
+    with site.database.session() as session:
+        audit.note(
+            session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=is_allowed
+        )
