@@ -36,6 +36,13 @@ def _a_zone(name: str) -> str:
     return name
 
 
+def _some_hours(window: str) -> str:
+    begins, ends = window.split("-")
+    if begins == ends:
+        raise ValueError(f"{window} has no length; leave it out for all hours")
+    return window
+
+
 def _rising(shares: tuple[float, ...]) -> tuple[float, ...]:
     if any(later <= earlier for earlier, later in pairwise(shares)):
         raise ValueError("shares add up: each must be larger than the one before, as 0.01, 0.05, 0.25, 1")
@@ -134,7 +141,7 @@ class Plan(_Form):
     timeout_s: Annotated[float, Field(ge=1, le=90 * DAY_S)] = 3 * DAY_S
     """How long a device may take from when it was online and had its job. A release that nobody talks to is confirmed
     by the device after a day: not less than that for updates, where devices keep their defaults."""
-    window: Annotated[str, Field(pattern=_HOURS)] | None = None
+    window: Annotated[str, Field(pattern=_HOURS), AfterValidator(_some_hours)] | None = None
     """Hours in which devices are asked and waves begin, as 02:00-05:00; who was not reached in them is asked again."""
     time_zone: Annotated[str, Field(max_length=64), AfterValidator(_a_zone)] = "UTC"
     """Of the window."""

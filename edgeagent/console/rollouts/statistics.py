@@ -1,16 +1,53 @@
-"""Voice health of those who have a release, against that of those who have not. Pure."""
+"""Voice health of those who have a release, against that of those who have not, to a verdict that can be shown. Pure.
 
+Rules:
+    - What is compared: rejected, repeated and ended by the cap, each per decision; and the mean time of a decision.
+    - Devices are the units, not decisions: shares are ratios of sums, with the variance that devices differ by (Cochran,
+      Sampling Techniques, 3rd ed., 6.4), so that one talkative house neither decides nor makes sure. For mean times:
+      Welch's test of the devices' means. Both by Student's t with Satterthwaite's degrees of freedom, one-sided.
+    - A group of fewer than LEAST_DEVICES devices or LEAST_CASES decisions says nothing.
+    - It is looked several times, so each look gets its part of alpha: the k-th 6 / (pi k)^2 of it, which is all of it
+      for endlessly many looks; and each measure gets a fourth of that (Bonferroni). The chance of any false alarm in
+      the whole rollout is alpha at most, however often it is looked, and however the looks depend on one another.
+    - A look is made when a quarter more was decided than at the last one: more often would only make each less sure.
+    - What is certain may still be small: below the least effect it is not called worse.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean, variance
 from typing import Literal
 
+from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
+
+LEAST_DEVICES = 15
+LEAST_CASES = 300
+LEAST_CASES_OF_A_MEAN = 5
+"""Decisions of a device before its mean time says anything."""
+MORE_TO_LOOK_AGAIN = 1.25
 Verdict = Literal["worse", "not worse", "too little"]
+_TOP_MS = 1.2 * HEALTH_BUCKETS_MS[-1]
+_MIDDLES_MS = tuple((low + high) / 2 for low, high in pairwise((0, *HEALTH_BUCKETS_MS))) + (_TOP_MS,)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one device counted while it was watched; `decision_ms` in the buckets of the wire."""
+
+    decisions: int = 0
+    rejected: int = 0
+    repeated: int = 0
+    ended_by_cap: int = 0
+    decision_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One measure in both groups; what is higher is worse. `p` is one-sided: that chance alone makes it so much worse.
 
-    `level`: the p below which this look at this measure calls it worse.
+    `level`: the p below which this look at this measure calls it worse. Shares are of 1, times in milliseconds.
     """
 
     measure: str
@@ -25,3 +62,152 @@ class Comparison:
     level: float
     verdict: Verdict
     words: str
+
+    @property
+    def difference(self) -> float:
+        """Return how much worse it is with it."""
+        return self.rate_with - self.rate_without
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    devices: int
+    cases: int
+    rate: float
+    error: float
+    """Variance of the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    title: str
+    of: Callable[[Sequence[Tally]], _Group]
+    least: float
+    unit: Callable[[float], str]
+
+
+def compare(with_it: Sequence[Tally], without: Sequence[Tally], *, alpha: float, look: int) -> tuple[Comparison, ...]:
+    """Compare those who have it with those who have not, at the `look`-th look, from 1."""
+    level = level_of(alpha, look)
+    return tuple(_compared(name, one, with_it, without, level) for name, one in MEASURES.items())
+
+
+def level_of(alpha: float, look: int) -> float:
+    """Return the p below which the `look`-th look at one measure calls it worse."""
+    return alpha * 6 / (math.pi * look) ** 2 / len(MEASURES)
+
+
+def is_time_to_look(cases: int, at_last_look: int) -> bool:
+    """Tell whether enough was decided by those who have it since the last look."""
+    return cases >= max(LEAST_CASES, MORE_TO_LOOK_AGAIN * at_last_look)
+
+
+def upper_tail(t: float, freedom: float) -> float:
+    """Return the chance that Student's t with so many degrees of freedom is above `t`."""
+    if math.isinf(t):
+        return 0.0 if t > 0 else 1.0
+    both = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
+    return both / 2 if t > 0 else 1 - both / 2
+
+
+def incomplete_beta(a: float, b: float, x: float) -> float:
+    """Return the regularized incomplete beta function (DLMF 8.17.22: a continued fraction, by Lentz's method)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - incomplete_beta(b, a, 1 - x)
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
+    return front / a * _fraction(a, b, x)
+
+
+def _fraction(a: float, b: float, x: float) -> float:
+    tiny = 1e-300
+    c, d = 1.0, 1 / _not_zero(1 - (a + b) * x / (a + 1), tiny)
+    whole = d
+    for m in range(1, 500):
+        for part in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / _not_zero(1 + part * d, tiny)
+            c = _not_zero(1 + part / c, tiny)
+            whole *= c * d
+        if abs(c * d - 1) < 1e-14:  # noqa: PLR2004  # what a double holds
+            break
+    return whole
+
+
+def _not_zero(value: float, tiny: float) -> float:
+    return value if abs(value) > tiny else tiny
+
+
+def _share(cases_of: Callable[[Tally], int]) -> Callable[[Sequence[Tally]], _Group]:
+    def group(tallies: Sequence[Tally]) -> _Group:
+        heard = [one for one in tallies if one.decisions > 0]
+        cases = sum(one.decisions for one in heard)
+        if len(heard) < 2:  # noqa: PLR2004  # no variance of one
+            return _Group(len(heard), cases, 0.0, 0.0)
+        rate = sum(cases_of(one) for one in heard) / cases
+        squares = sum((cases_of(one) - rate * one.decisions) ** 2 for one in heard)
+        return _Group(len(heard), cases, rate, len(heard) / (len(heard) - 1) * squares / cases**2)
+
+    return group
+
+
+def _time(tallies: Sequence[Tally]) -> _Group:
+    heard = [one for one in tallies if sum(one.decision_ms) >= LEAST_CASES_OF_A_MEAN]
+    cases = sum(sum(one.decision_ms) for one in heard)
+    if len(heard) < 2:  # noqa: PLR2004  # no variance of one
+        return _Group(len(heard), cases, 0.0, 0.0)
+    means = [
+        sum(count * middle for count, middle in zip(one.decision_ms, _MIDDLES_MS, strict=False)) / sum(one.decision_ms)
+        for one in heard
+    ]
+    return _Group(len(heard), cases, fmean(means), variance(means) / len(heard))
+
+
+MEASURES: Mapping[str, _Measure] = {
+    "rejected": _Measure("rejected", _share(lambda one: one.rejected), 0.02, lambda value: f"{value:.1%}"),
+    "repeated": _Measure("said again", _share(lambda one: one.repeated), 0.01, lambda value: f"{value:.1%}"),
+    "ended_by_cap": _Measure("cut off", _share(lambda one: one.ended_by_cap), 0.01, lambda value: f"{value:.1%}"),
+    "decision_ms": _Measure("mean time of a decision", _time, 40.0, lambda value: f"{value:.0f} ms"),
+}
+"""What is compared, with the least difference that matters."""
+
+
+def _compared(
+    name: str, measure: _Measure, with_it: Sequence[Tally], without: Sequence[Tally], level: float
+) -> Comparison:
+    one, other = measure.of(with_it), measure.of(without)
+    is_little = min(one.devices, other.devices) < LEAST_DEVICES or min(one.cases, other.cases) < LEAST_CASES
+    statistic, p = (0.0, 1.0) if is_little else _tested(one, other)
+    is_worse = p < level and one.rate - other.rate >= measure.least
+    verdict: Verdict = "too little" if is_little else "worse" if is_worse else "not worse"
+    words = (
+        f"{measure.title}: {measure.unit(one.rate)} with it ({one.cases} decisions of {one.devices} devices),"
+        f" {measure.unit(other.rate)} without ({other.cases} of {other.devices})"
+    )
+    words += "; too little to judge." if is_little else f"; t = {statistic:.2f}, p = {p:.2g}, worse below {level:.2g}."
+    return Comparison(
+        measure=name,
+        devices_with=one.devices,
+        devices_without=other.devices,
+        cases_with=one.cases,
+        cases_without=other.cases,
+        rate_with=one.rate,
+        rate_without=other.rate,
+        statistic=statistic,
+        p=p,
+        level=level,
+        verdict=verdict,
+        words=words,
+    )
+
+
+def _tested(one: _Group, other: _Group) -> tuple[float, float]:
+    difference, error = one.rate - other.rate, one.error + other.error
+    if error <= 0:  # not one device differs from its group
+        return (math.copysign(1e9, difference), 0.0 if difference > 0 else 1.0) if difference else (0.0, 0.5)
+    t = difference / math.sqrt(error)
+    freedom = error**2 / (one.error**2 / (one.devices - 1) + other.error**2 / (other.devices - 1))
+    return t, upper_tail(t, freedom)
