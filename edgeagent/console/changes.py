@@ -1,0 +1,190 @@
+"""What a device says to what changes in its row, and what is noted beside it. Pure: rows come in as they are.
+
+Rules:
+    - What is retained is told again to whoever asks: a repetition changes nothing, and is no sign of life.
+    - A start of the device has a name (`boot`); what comes late of an earlier start changes nothing, a last will least.
+    - Within a start, states are numbered; a last will has the number 0 and counts for the start that it names.
+    - Times are by the console's clock; the device's own is compared with it, never believed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgeagent.console.health import Facts, health
+from edgeagent.console.heard import Heard, clean
+from edgeagent.console.voice_hours import Counted, between
+from edgeagent.fleet.wire import Birth, Reported, Sample, State
+
+MOST_RELEASES = 50
+MOST_CAPABILITIES = 64
+BOOTS_KEPT = 5
+CLOCK_STEP_S = 2.0
+"""A clock that differs by less from what it was has not moved."""
+
+
+@dataclass(slots=True)
+class Known:
+    """A device's row, what has changed in it, and what goes into other tables."""
+
+    row: Mapping[str, Any]
+    changed: dict[str, Any] = field(default_factory=dict)
+    events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    counted: list[tuple[Counted, Mapping[str, float]]] = field(default_factory=list)
+    releases: Mapping[str, str] | None = None
+    is_born: bool = False
+
+    def __getitem__(self, name: str) -> Any:
+        return self.changed[name] if name in self.changed else self.row[name]
+
+    def set(self, **values: Any) -> None:
+        """Note columns that have another value now."""
+        for name, value in values.items():
+            if self[name] != value:
+                self.changed[name] = value
+
+    @property
+    def id(self) -> int:
+        """Return the key of its row."""
+        return int(self.row["id"])
+
+
+def note(known: Known, what: Heard, now: float) -> bool:
+    """Note what a device says; return False where it comes from an earlier start of it."""
+    said = what.said
+    if not what.retained or known["seen"] is None:
+        known.set(seen=now)
+    match said:
+        case Birth():
+            return _born(known, said, now, is_retained=what.retained)
+        case State():
+            return _stands(known, said, now, is_retained=what.retained)
+        case Reported():
+            _reports(known, said)
+        case Sample():
+            return _counts(known, said, now)
+        case Mapping():
+            body = {key: value for key, value in said.items() if key not in {"v", "boot", "seq"}}
+            known.events.append((what.tail, body))
+    return True
+
+
+def judge(known: Known, now: float) -> None:
+    """Set how the device is, by all that is known of it now."""
+    counters = known["counters"]
+    facts = Facts(
+        is_online=known["online"],
+        reason=known["reason"],
+        gauges=known["gauges"],
+        recent=counters.get("recent", {}),
+        recent_ms=tuple(counters.get("recent_ms", ())),
+        standing=known["standing"],
+        standing_problem=known["standing_problem"],
+        job_problem=known["job_problem"],
+        certificate_until=known["certificate_until"],
+        clock_ahead_s=known["clock_ahead_s"],
+    )
+    how = health(facts, now)
+    known.set(health=how.level, health_reason=how.reason)
+
+
+def _born(known: Known, said: Birth, now: float, *, is_retained: bool) -> bool:
+    is_new = said.boot != known["boot"]
+    if is_new and not _begins(known, said.boot):
+        return False
+    if is_new or not is_retained or known["born"] is None:
+        known.set(born=now)
+        known.is_born = True
+    releases = {cut(family, 64): cut(version, 64) for family, version in sorted(said.releases.items())[:MOST_RELEASES]}
+    if releases != known["releases"]:
+        known.releases = releases
+    known.set(
+        version=cut(said.version, 100),
+        capabilities=[cut(one, 100) for one in said.capabilities[:MOST_CAPABILITIES]],
+        releases=releases,
+        board=cut(said.board, 100),
+        hardware=cut(said.hardware, 500),
+        system=cut(said.system, 500),
+        job_seen=cut(said.job, 64),
+        desired_seen=said.desired,
+        certificate_until=said.certificate_until,
+    )
+    if said.area:
+        known.set(area=cut(said.area, 200))
+    if said.serial and not known["serial"]:
+        known.set(serial=cut(said.serial, 64))
+    return True
+
+
+def _stands(known: Known, said: State, now: float, *, is_retained: bool) -> bool:
+    is_will = not said.online and said.seq == 0
+    if said.boot != known["boot"]:
+        if not _begins(known, said.boot):
+            return False
+    elif said.seq <= known["seq"] and not is_will:
+        return True  # told again
+    if not is_will:
+        known.set(seq=said.seq, muted=said.muted)
+    if said.at is not None and not is_retained:
+        _compare_clocks(known, said.at, now)
+    reason = cut(said.reason, 500)
+    if said.online != known["online"]:
+        known.set(online=said.online, online_since=now if said.online else None)
+        known.events.append(("online" if said.online else "offline", {"reason": reason} if reason else {}))
+    known.set(reason=reason)
+    return True
+
+
+def _reports(known: Known, said: Reported) -> None:
+    is_news = (said.version, said.standing) != (known["reported_version"], known["standing"])
+    settings = {key: list(value) if isinstance(value, tuple) else value for key, value in said.settings.items()}
+    problem = cut(said.problem, 500)
+    known.set(
+        reported_version=said.version,
+        standing=said.standing,
+        standing_problem=problem,
+        reported=settings,
+        desired_seen=max(known["desired_seen"], said.version),
+    )
+    if is_news and said.standing != "none":
+        body = {"version": said.version, "standing": said.standing}
+        known.events.append(("settings", body | ({"problem": problem} if problem else {})))
+
+
+def _counts(known: Known, said: Sample, now: float) -> bool:
+    if known["boot"] and said.boot != known["boot"] and not _begins(known, said.boot):
+        return False
+    gauges = {key: value for key, value in said.gauges.items() if _is_name(key)}
+    counted = between(known["counters"], said)
+    if counted is None:
+        return True
+    known.set(counters=dict(counted.kept), gauges=gauges)
+    _compare_clocks(known, said.at, now)
+    known.counted.append((counted, gauges))
+    return True
+
+
+def _begins(known: Known, boot: str) -> bool:
+    """Note another start of the device; return False where it is an earlier one."""
+    before = known["boots_before"].split()
+    if boot in before:
+        return False
+    if known["boot"]:
+        before = [known["boot"], *before][:BOOTS_KEPT]
+    known.set(boot=boot, boots_before=" ".join(before), seq=0)
+    return True
+
+
+def _compare_clocks(known: Known, at: float, now: float) -> None:
+    was, ahead = known["clock_ahead_s"], round(at - now, 1)
+    if was is None or abs(ahead - was) >= CLOCK_STEP_S:
+        known.set(clock_ahead_s=ahead)
+
+
+def _is_name(key: str) -> bool:
+    return 0 < len(key) <= 64 and key.isascii() and key.replace("_", "").isalnum()  # noqa: PLR2004  # as filters take
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text that fits a column."""
+    return str(clean(text))[:most]
