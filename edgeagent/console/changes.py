@@ -19,6 +19,8 @@ from edgeagent.fleet.wire import Birth, Reported, Sample, State
 MOST_RELEASES = 50
 MOST_CAPABILITIES = 64
 BOOTS_KEPT = 5
+EVENTS_KEPT = 16
+"""Numbers of events by which one that comes again is known: a broker repeats what was under way."""
 CLOCK_STEP_S = 2.0
 """A clock that differs by less from what it was has not moved."""
 
@@ -64,8 +66,7 @@ def note(known: Known, what: Heard, now: float) -> bool:
         case Sample():
             return _counts(known, said, now)
         case Mapping():
-            body = {key: value for key, value in said.items() if key not in {"v", "boot", "seq"}}
-            known.events.append((what.tail, body))
+            _tells(known, what.tail, said)
     return True
 
 
@@ -164,6 +165,16 @@ def _counts(known: Known, said: Sample, now: float) -> bool:
     return True
 
 
+def _tells(known: Known, kind: str, said: Mapping[str, Any]) -> None:
+    number = said.get("seq")
+    if said.get("boot") == known["boot"] and isinstance(number, int):
+        seen = known["events_seen"].split()
+        if (name := str(number)[:20]) in seen:
+            return
+        known.set(events_seen=" ".join([name, *seen][:EVENTS_KEPT]))
+    known.events.append((kind, {key: value for key, value in said.items() if key not in {"v", "boot", "seq"}}))
+
+
 def _begins(known: Known, boot: str) -> bool:
     """Note another start of the device; return False where it is an earlier one."""
     before = known["boots_before"].split()
@@ -171,7 +182,7 @@ def _begins(known: Known, boot: str) -> bool:
         return False
     if known["boot"]:
         before = [known["boot"], *before][:BOOTS_KEPT]
-    known.set(boot=boot, boots_before=" ".join(before), seq=0)
+    known.set(boot=boot, boots_before=" ".join(before), seq=0, events_seen="")
     return True
 
 

@@ -84,6 +84,8 @@ class Device(Table):
     boots_before: Mapped[str] = mapped_column(String(400), default="")
     """The last few before this one, the newest first: what comes late of them changes nothing."""
     seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    events_seen: Mapped[str] = mapped_column(String(400), default="")
+    """The numbers of the last events of this start, the newest first: an event that comes again is known by them."""
     version: Mapped[str] = mapped_column(String(100), default="")
     version_key: Mapped[str] = mapped_column(String(64), default="")
     """By which versions are compared: `edgeagent.console.versions`."""

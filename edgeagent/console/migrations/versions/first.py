@@ -151,6 +151,7 @@ def _devices() -> None:
         sa.Column("boot", sa.String(length=64), nullable=False),
         sa.Column("boots_before", sa.String(length=400), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("events_seen", sa.String(length=400), nullable=False),
         sa.Column("version", sa.String(length=100), nullable=False),
         sa.Column("version_key", sa.String(length=64), nullable=False),
         sa.Column("board", sa.String(length=100), nullable=False),
