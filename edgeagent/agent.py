@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from edgeagent import free_speech, health, topics, voice_health
+from edgeagent import free_speech, health, topics
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.all import dialects_of
@@ -32,6 +32,7 @@ from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
 from edgeagent.bridges.services import Answered
 from edgeagent.errors import BusError, EdgeAgentError, ModelError
 from edgeagent.grammar import commands
+from edgeagent.hear.quality import SoundQuality
 from edgeagent.hear.waking import Bell
 from edgeagent.idleness import Idleness
 from edgeagent.link import Bus
@@ -57,7 +58,6 @@ from edgeagent.obeying import Surroundings, carry_out_due, obey, say
 from edgeagent.orders import Orders, is_urgent
 from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
-from edgeagent.releases import InUse
 from edgeagent.reports import Reports
 from edgeagent.routed import Routed
 from edgeagent.settings import AgentSettings
@@ -66,9 +66,9 @@ from edgeagent.understand.interpret import Interpreter
 from edgeagent.understand.taught import load_taught, version_of
 from edgeagent.understand.text import typed
 from edgeagent.understanding import interpreter_of, load_model
-from edgeagent.updating import Updating
 
 if TYPE_CHECKING:
+    from edgeagent.fleet.side import FleetSide
     from edgeagent.sparkplug_link import SparkplugLink
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ class Parts:
     """What the user of an agent chooses: who is told of every step, and who speaks the answers.
 
     While `deaf` is set, nothing is heard: a voice sets it while it speaks. Who rings the `bell` is listened to next.
-    While `muted` is set, the microphone is closed. `signs` show without words what is going on.
+    While `muted` is set, the microphone is closed. `signs` show without words what is going on. What the `sound` is
+    like is counted by who hears it.
     """
 
     report: Report
@@ -104,6 +105,7 @@ class Parts:
     deaf: threading.Event = field(default_factory=threading.Event)
     bell: Bell = field(default_factory=Bell)
     muted: threading.Event = field(default_factory=threading.Event)
+    sound: SoundQuality = field(default_factory=SoundQuality)
     signs: tuple[Sign, ...] = ()
     is_dry_run: bool = False
 
@@ -118,9 +120,9 @@ class Agent:
         parts: Parts,
         reports: Reports | None,
         plant: "SparkplugLink | None" = None,
-        in_use: InUse | None = None,
+        joined: "Callable[[Agent], FleetSide] | None" = None,
     ) -> None:
-        """Start with no device. `in_use` are the releases that it is to keep up to date.
+        """Start with no device. `joined` makes its side of a fleet.
 
         Without `reports` it is an onlooker, here for a sentence or two: it tells the fleet nothing, takes no orders
         from the bus, and keeps no timers. Raise SettingsError if a command file is wrong.
@@ -149,11 +151,6 @@ class Agent:
         trail = Trail(settings.device.state_dir / AUDIT) if settings.acting.audit and not parts.is_dry_run else None
         self.notes = Notes(trail)
         self._idleness = Idleness(time.monotonic, settings.acting.confirm_within_s)
-        self.updating: Updating | None = None
-        if in_use is not None and reports is not None:
-            health_file = settings.device.state_dir / voice_health.HEALTH
-            self.voice_health = voice_health.VoiceHealth(health_file, in_use.names, time.monotonic)
-            self.updating = Updating(in_use, bus, reports.address, self.voice_health, lambda: self.is_idle)
 
         def rulings(action: Action) -> Ruling | None:
             now = datetime.now().astimezone()
@@ -175,6 +172,7 @@ class Agent:
         )
 
         self.control = None if reports is None else self._controlled(settings, reports.address)
+        self.fleet = None if joined is None else joined(self)
 
     def _controlled(self, settings: AgentSettings, address: topics.Address) -> Control:
         manifest = None if self._model is None else self._model.manifest
@@ -191,8 +189,8 @@ class Agent:
             case "yes" | "no":
                 self.orders.answer("bell", is_yes=wish == "yes")
             case "update":
-                if self.updating is not None:
-                    self.updating.look()
+                if self.fleet is not None:
+                    self.fleet.updating.look()
 
     @property
     def is_idle(self) -> bool:
@@ -208,13 +206,13 @@ class Agent:
             self.bus.subscribe(self._reports.address.orders)
         if self.control is not None:
             self.bus.subscribe(*self.control.filters)
-        if self.updating is not None:
-            self.bus.subscribe(*self.updating.filters)
+        if self.fleet is not None and not self.fleet.is_apart:
+            self.bus.subscribe(*self.fleet.filters)
         async for received in self.bus.received():
             if self._reports is not None and topics.matches(self._reports.address.orders, received.topic):
                 await self.orders.take(received, self._reports.address)
                 continue
-            if self.updating is not None and await self.updating.take(received):
+            if self.fleet is not None and not self.fleet.is_apart and await self.fleet.take(received):
                 continue
             if self.control is not None:  # a device may tell its presence on a topic that is also ours
                 self.control.take(received)
@@ -299,9 +297,8 @@ class Agent:
 
     def close(self, *, is_orderly: bool) -> None:
         """Put down what is counted, once nothing happens any more; `is_orderly`: no error has ended it."""
-        if self.updating is not None:
-            self.updating.close()
-            self.voice_health.save(is_over=is_orderly)
+        if self.fleet is not None:
+            self.fleet.close(is_orderly=is_orderly)
 
     async def obey_orders(self) -> None:
         """Carry out orders from the bus, for ever; those that were waiting for us wait until the devices are known."""
@@ -331,9 +328,11 @@ class Agent:
         if self._reports is not None:
             keep_muted(self.settings.device.state_dir, on=on)
         log.info("muted" if on else "listening again")
-        self._sign("muted" if on else "idle")
+        self.sign("muted" if on else "idle")
         if self._reports is not None:
             self._send(self._reports.state(online=True, muted=on))
+        if self.fleet is not None:
+            self.fleet.mute(on=on)
 
     def listen(self, by: str) -> None:
         """Listen to what is said next, as after a wake word."""
@@ -457,8 +456,8 @@ class Agent:
         self._parts.report(step)
         self._idleness.note(step)
         self.notes.note(step)
-        if self.updating is not None:
-            self.voice_health.note(step)
+        if self.fleet is not None:
+            self.fleet.note(step)
         message = None if self._reports is None else self._reports.event(step)
         if message is not None:
             self._send(message)
@@ -467,11 +466,12 @@ class Agent:
     def _show(self, step: Step) -> None:
         """Show what belongs to a step, and tell it to Home Assistant."""
         if (pattern := pattern_of(step)) is not None:
-            self._sign(pattern)
+            self.sign(pattern)
         if self.control is not None:
             self.control.tell(step)
 
-    def _sign(self, pattern: Pattern) -> None:
+    def sign(self, pattern: Pattern) -> None:
+        """Show a pattern."""
         for sign in self._parts.signs:
             sign.show(pattern)
 

@@ -5,12 +5,15 @@ by which a repetition is known. A job is a hint: what may be installed is decide
 """
 
 import json
+import re
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgeagent.bounded_json import parse
 from edgeagent.errors import PayloadError
+from edgeagent.fleet.wire import FleetJob, read
 from edgeagent.messages import Message
 from edgeagent.topics import Address
 from edgeagent.update.course import Job, Told
@@ -24,10 +27,13 @@ _LONGEST_TEXT = 300
 Time = Annotated[float, Field(ge=0, le=1e11)]
 
 
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
 class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, allow_inf_nan=False)
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    id: Annotated[str, Field(pattern=_ID)]
 
 
 class UpdateJob(_Form):
@@ -69,6 +75,29 @@ def job_of(payload: bytes, now: float) -> Job | CancelJob | None:
         raise PayloadError(f"not_before: {asked.not_before - now:.0f} s from now, at most {LONGEST_WAIT_S:.0f}")
     created = min(asked.created, now)
     return Job(asked.id, asked.family, asked.version, created, asked.not_before, asked.not_after)
+
+
+def fleet_job_of(payload: bytes) -> FleetJob | CancelJob | None:
+    """Return what is asked for besides updates; None for an update, and where nothing is asked. Raise PayloadError."""
+    if not payload:
+        return None
+    found = parse(payload, largest=LARGEST_JOB_BYTES)
+    match found.get("kind") if isinstance(found, dict) else None:
+        case "update":
+            return None
+        case "cancel":
+            asked = job_of(payload, 0.0)
+            return asked if isinstance(asked, CancelJob) else None
+    return read(FleetJob, payload, largest=LARGEST_JOB_BYTES)
+
+
+def name_of(payload: bytes) -> str | None:
+    """Return the id in what is no job for us, where there is one."""
+    with suppress(PayloadError):
+        found = parse(payload, largest=LARGEST_JOB_BYTES)
+        name = found.get("id") if isinstance(found, dict) else None
+        return name if isinstance(name, str) and re.fullmatch(_ID, name) else None
+    return None
 
 
 def told(address: Address, what: Told, *, is_short: bool = False) -> Message:

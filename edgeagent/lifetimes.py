@@ -4,8 +4,9 @@ import asyncio
 import fcntl
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
 from edgeagent.errors import ModelError, SettingsError
+from edgeagent.fleet.member import Member, house_reports
+from edgeagent.fleet.settings_kept import KeptSettings
+from edgeagent.fleet.side import FleetSide
+from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.muting import is_muted
 from edgeagent.releases import InUse, count_start
@@ -35,20 +40,22 @@ LOCK = "agent.lock"
 
 @asynccontextmanager
 async def opened(
-    settings: AgentSettings, parts: Parts, reports: Reports | None = None, in_use: InUse | None = None
+    settings: AgentSettings, parts: Parts, reports: Reports | None = None, member: Member | None = None
 ) -> AsyncIterator[Agent]:
     """Open the agent's obeying side while the block runs: bus, devices, grammar. It need not be connected yet.
 
-    With `reports` it is the device itself on the bus, which keeps what is `in_use` up to date; without, an onlooker
-    under a name of its own whose session is not kept. Raise EdgeAgentError if the settings can never work.
+    With `reports` it is the device itself on the bus, and a `member` of its fleet; without, an onlooker under a name
+    of its own whose session is not kept. Raise EdgeAgentError if the settings can never work.
     """
     if reports is None:
         onlooker = settings.broker.model_copy(update={"session_expiry_s": 0})
         link = connect(onlooker, client_id=f"{settings.device.id}-{uuid.uuid4().hex[:8]}")
     else:
-        link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=reports.greetings)
-    async with link as bus, _plant(settings, is_onlooker=reports is None) as plant:
-        agent = Agent(settings, bus, parts, reports, plant, in_use)
+        greetings = reports.greetings if member is None or member.broker is not None else member.greetings
+        link = connect(settings.broker, client_id=settings.device.id, will=reports.will, greetings=greetings)
+    async with link as bus, _fleet(member, bus) as fleet, _plant(settings, is_onlooker=reports is None) as plant:
+        joined = None if member is None else partial(FleetSide, member, fleet, parts.sound)
+        agent = Agent(settings, bus, parts, reports, plant, joined)
         duties = {
             "observe": agent.observe(),
             "observe plant": agent.observe_plant(),
@@ -67,8 +74,8 @@ async def opened(
                 "watch itself": agent.control.watch(),
                 "obey wishes": agent.control.obey(),
             }
-        if agent.updating is not None:
-            duties["tell of updates"] = agent.updating.tell()
+        if agent.fleet is not None:
+            duties |= agent.fleet.duties()
         is_orderly = False
         try:
             async with doing(duties):
@@ -76,6 +83,8 @@ async def opened(
                     yield agent
                 finally:
                     await agent.notes.flush()
+                    if agent.fleet is not None:
+                        await agent.fleet.farewell()
                     if reports is not None:
                         await bus.publish(reports.state(online=False, reason="stopped"))
             is_orderly = True
@@ -92,6 +101,17 @@ def _is_asked_for(error: BaseException) -> bool:
     return error.split(wanted)[1] is None if isinstance(error, BaseExceptionGroup) else isinstance(error, wanted)
 
 
+@asynccontextmanager
+async def _fleet(member: Member | None, house: Bus) -> AsyncIterator[Bus]:
+    """Give the link on which the fleet is met: one of its own where it has a broker of its own."""
+    if member is None or member.broker is None:
+        yield house
+        return
+    will, greetings = member.reports.will, member.greetings
+    async with connect(member.broker, client_id=member.client_id, will=will, greetings=greetings) as bus:
+        yield bus
+
+
 def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncContextManager[SparkplugLink | None]":
     """Return the link to a plant that speaks Sparkplug; what it needs is loaded only where it is spoken."""
     if settings.sparkplug.host_id is None:
@@ -103,10 +123,11 @@ def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncConte
     return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
 
 
-async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -> bool:
+async def run(settings: AgentSettings, made: Callable[[AgentSettings], tuple[Parts, Source]]) -> bool:
     """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet.
 
-    Return whether the program is to be started anew, because another release has become current.
+    `made` gives what the user of the agent chooses, by the settings that are in force. Return whether the program is
+    to be started anew, because another release has become current, or the fleet has changed settings.
     """
     try:
         settings.device.state_dir.mkdir(parents=True, exist_ok=True)
@@ -117,21 +138,44 @@ async def run(settings: AgentSettings, parts: Parts, listening_source: Source) -
         ) from error
     with alone(settings.device.state_dir):
         count_start(settings)
-        in_use = releases.in_use(settings)
-        if is_muted(settings.device.state_dir):
-            parts.muted.set()
+        kept = KeptSettings(settings)
+        in_force = kept.start() if settings.fleet.enabled else settings
         wants_new_start = False
         try:
             try:
-                await _be_the_device(in_use, parts, listening_source)
+                await _with_releases(in_force, kept, made)
             except* (SettingsError, ModelError) as group:
-                if not in_use.versions:
+                if in_force is settings:
                     raise
-                log.error("a release cannot be opened, what ships is", extra={"problem": str(group.exceptions[0])})  # noqa: TRY400
-                await _be_the_device(releases.without(settings, in_use), parts, listening_source)
+                await asyncio.to_thread(kept.undo, str(_first(group)))
+                wants_new_start = True
         except* NewStartError:
             wants_new_start = True
         return wants_new_start
+
+
+async def _with_releases(
+    settings: AgentSettings, kept: KeptSettings, made: Callable[[AgentSettings], tuple[Parts, Source]]
+) -> None:
+    """Be the device with the releases that are current, or with what ships where they cannot be opened."""
+    in_use = releases.in_use(settings)
+    parts, source = made(settings)
+    if is_muted(settings.device.state_dir):
+        parts.muted.set()
+    try:
+        await _be_the_device(in_use, kept, parts, source)
+    except* (SettingsError, ModelError) as group:
+        if not in_use.versions:
+            raise
+        log.error("a release cannot be opened, what ships is", extra={"problem": str(group.exceptions[0])})  # noqa: TRY400
+        await _be_the_device(releases.without(settings, in_use), kept, parts, source)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
 
 
 @contextmanager
@@ -157,12 +201,13 @@ def alone(state: Path) -> Iterator[None]:
         yield
 
 
-async def _be_the_device(in_use: InUse, parts: Parts, listening_source: Source) -> None:
-    settings = in_use.settings
-    reports = Reports(settings.device, releases=in_use.versions, muted=parts.muted.is_set())
-    async with reachable_broker(settings) as reachable, opened(reachable, parts, reports, in_use) as agent:
+async def _be_the_device(in_use: InUse, kept: KeptSettings, parts: Parts, listening_source: Source) -> None:
+    settings, muted = in_use.settings, parts.muted.is_set()
+    member = Member(in_use, kept, muted=muted)
+    reports = house_reports(member, settings, muted=muted)
+    async with reachable_broker(settings) as reachable, opened(reachable, parts, reports, member) as agent:
         listening, _ = await asyncio.gather(
-            asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell),
+            asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell, parts.sound),
             agent.settle(),
         )
         agent.listening = listening
@@ -176,8 +221,8 @@ async def _be_the_device(in_use: InUse, parts: Parts, listening_source: Source) 
                 Services(agent.understood, agent.answered, agent.only_one_named, agent.keep_free_speech),
             ),
         }
-        if agent.updating is not None:
-            duties["updates"] = agent.updating.keep()
+        if agent.fleet is not None:
+            duties |= agent.fleet.late_duties()
         async with doing(duties):
             health.notify("READY=1")
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})

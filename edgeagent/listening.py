@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from edgeagent.errors import EdgeAgentError, ModelError
 from edgeagent.hear.own_pronunciations import PRONUNCIATIONS, version_of
 from edgeagent.hear.pocketsphinx import speech_detector
+from edgeagent.hear.quality import SoundQuality
 from edgeagent.hear.waking import SILENCE, Bell, Gate, WakeDetector
 from edgeagent.messages import Command, Frame, Question, Report, Woken
 from edgeagent.pipeline import Heard, perceive
@@ -38,8 +39,13 @@ class Listening:
         current: Callable[[], Interpreter],
         deaf: threading.Event | None = None,
         bell: Bell | None = None,
+        sound: SoundQuality | None = None,
     ) -> None:
-        """Load the recognizer with the current grammar, and the wake words. Raise ModelError if that fails."""
+        """Load the recognizer with the current grammar, and the wake words. Raise ModelError if that fails.
+
+        What comes in is counted in `sound`.
+        """
+        self._sound = sound or SoundQuality()
         self._waking = settings.waking
         self._bell = bell or Bell()
         self._wake_words = wake_words(settings.waking)
@@ -95,6 +101,7 @@ class Listening:
     def _attend(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self.heard_at = time.monotonic()
+            self._sound.look_at(frame)
             yield SILENCE if self.deaf.is_set() else frame
 
     def _prepared(self) -> Interpreter:

@@ -5,7 +5,8 @@ import logging
 import sys
 import unicodedata
 
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has; the rest are the event's fields."""
 _NO_LETTERS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 """Between letters of Persian, and within emoji."""
@@ -29,12 +30,15 @@ def _escaped(letter: str) -> str:
     return json.dumps(letter)[1:-1]
 
 
-class _EventFormatter(logging.Formatter):
+class EventFormatter(logging.Formatter):
+    """Makes a line of a record."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """Return level, origin, event and fields; where there is an exception, its lines below."""
         fields = "".join(
             f" {name}={json.dumps(value, default=str, ensure_ascii=False)}"
             for name, value in vars(record).items()
-            if name not in _OWN
+            if name not in OWN_FIELDS
         )
         line = f"{record.levelname.lower():7} {record.name.removeprefix('edgeagent.')}: {record.getMessage()}{fields}"
         if record.exc_info:
@@ -45,7 +49,7 @@ class _EventFormatter(logging.Formatter):
 def set_up(level: int = logging.INFO) -> None:
     """Send log lines from this level on to standard error; journald adds the time."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_EventFormatter())
+    handler.setFormatter(EventFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("amqtt", "transitions", "asyncio"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

@@ -77,6 +77,8 @@ class Birth:
     version: str
     capabilities: Sequence[str] = ()
     releases: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str | float] = field(default_factory=dict)
+    """What else a fleet wants to know: `edgeagent.fleet.wire.Birth`."""
 
 
 class Say(BaseModel):
@@ -139,16 +141,28 @@ def birth(address: Address, born: Birth) -> Message:
         "version": born.version,
         "capabilities": list(born.capabilities),
         "releases": dict(born.releases),
+        **born.more,
     }
     return Message(f"{address.up}/birth", _encode(payload), qos=1, retain=True)
 
 
-def state(address: Address, *, online: bool, boot: str, seq: int, reason: str = "", muted: bool = False) -> Message:
-    """Say whether this device is there, and whether it can hear; kept by the broker.
+def state(  # all of it is the state
+    address: Address,
+    *,
+    online: bool,
+    boot: str,
+    seq: int,
+    reason: str = "",
+    muted: bool = False,
+    at_s: float | None = None,
+) -> Message:
+    """Say whether this device is there, and whether it can hear; kept by the broker. `at_s`: by our own clock.
 
-    With `online` false this is also the last will.
+    With `online` false this is also the last will, which has no time: it is said later.
     """
     payload = {"v": VERSION, "online": online, "reason": reason, "muted": muted, "boot": boot, "seq": seq}
+    if at_s is not None:
+        payload["at"] = round(at_s, 3)
     return Message(f"{address.up}/state", _encode(payload), qos=1, retain=True)
 
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -48,6 +49,7 @@ TELL_AGAIN_S = 30.0
 SERVICE_S = 60.0
 """A start that has lasted so long is none of a loop."""
 QUESTION_EXPIRY_S = 20
+MOST_HISTORY = 20
 MOST_WAITING_BYTES = 2 * MOST_BLOCKS * (LARGEST_BLOCK_BYTES + HEADER_BYTES) // 4
 """Blocks that the updater has not taken: as many as it has asked for."""
 MOST_WAITING = 2 * MOST_BLOCKS
@@ -118,6 +120,16 @@ class Updating:
         """Look at once at what there is to do."""
         self._not_before = 0.0
         self._wake.set()
+
+    async def history(self) -> list[dict[str, object]]:
+        """Return what became of the last updates, the newest first; nothing where the journal cannot be read."""
+        if not self._has_journal():
+            return []
+        try:
+            courses = await self._clerks(lambda journal: journal.history(MOST_HISTORY))
+        except UpdateError as error:
+            return [{"problem": str(error)}]
+        return [{**asdict(one.job), "state": one.state, "changed": one.changed, **one.notes} for one in courses]
 
     def close(self) -> None:
         """Let go of the journal, once nothing uses it any more."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgeagent.agent import Parts
+from edgeagent.agent import Parts, Source
 from edgeagent.answer.earcons import Tones
 from edgeagent.answer.voice import voices_for
 from edgeagent.cli.ending import START_ANEW
@@ -21,12 +21,16 @@ log = logging.getLogger(__name__)
 
 async def listen_and_obey(settings: AgentSettings, wav: Sequence[Path], *, is_fast: bool, is_json: bool) -> int:
     """Be the device; return the exit code."""
-    deaf = threading.Event()
-    voices = voices_for(settings.answering, deaf)
-    tones = tuple(voice for voice in voices if isinstance(voice, Tones))
-    parts = Parts(reporter(is_json=is_json), voices, deaf, signs=tones)
-    source = source_of(settings.microphone, wav, is_fast=is_fast, muted=parts.muted)
-    return START_ANEW if await run(settings, parts, source) else 0
+
+    def made(in_force: AgentSettings) -> tuple[Parts, Source]:
+        deaf = threading.Event()
+        voices = voices_for(in_force.answering, deaf)
+        tones = tuple(voice for voice in voices if isinstance(voice, Tones))
+        parts = Parts(reporter(is_json=is_json), voices, deaf, signs=tones)
+        source = source_of(in_force.microphone, wav, is_fast=is_fast, muted=parts.muted, sound=parts.sound)
+        return parts, source
+
+    return START_ANEW if await run(settings, made) else 0
 
 
 def reporter(*, is_json: bool) -> Report:

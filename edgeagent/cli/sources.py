@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeagent.agent import Source
 from edgeagent.errors import SoundError
 from edgeagent.hear import files, microphone
+from edgeagent.hear.quality import SoundQuality
 from edgeagent.messages import Frame
 from edgeagent.settings import MicrophoneSettings
 
@@ -18,15 +19,21 @@ PAUSE_FRAMES = 62
 
 
 def source_of(
-    settings: MicrophoneSettings, wav: Sequence[Path], *, is_fast: bool, muted: threading.Event | None = None
+    settings: MicrophoneSettings,
+    wav: Sequence[Path],
+    *,
+    is_fast: bool,
+    muted: threading.Event | None = None,
+    sound: SoundQuality | None = None,
 ) -> Source:
     """Return the files' sound, at its own pace unless `is_fast`; without files that of the microphone, unless `muted`.
 
+    What a microphone loses is counted in `sound`.
     Raise SoundError if a file cannot be read.
     """
     for path in wav:
         files.check(path)
-    return _files(wav, is_fast=is_fast) if wav else _microphone(settings, muted)
+    return _files(wav, is_fast=is_fast) if wav else _microphone(settings, muted, sound)
 
 
 def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:
@@ -41,11 +48,11 @@ def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:
     return frames
 
 
-def _microphone(settings: MicrophoneSettings, muted: threading.Event | None) -> Source:
+def _microphone(settings: MicrophoneSettings, muted: threading.Event | None, sound: SoundQuality | None) -> Source:
     def trouble(error: SoundError | None) -> None:
         if error is None:
             log.info("microphone is back")
         else:
             log.error("no microphone", extra={"problem": str(error), "remedy": error.remedy})
 
-    return lambda stop: microphone.frames_of(settings, stop, trouble, muted)
+    return lambda stop: microphone.frames_of(settings, stop, trouble, muted, sound)

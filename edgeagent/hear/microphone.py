@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgeagent.errors import SoundError
+from edgeagent.hear.quality import CLIPPED_SAMPLES, SoundQuality
 from edgeagent.messages import FRAME_BYTES, FRAME_S, FRAME_SAMPLES, SAMPLE_RATE_HZ, Frame
 from edgeagent.settings import MicrophoneSettings
 
@@ -24,8 +25,6 @@ REMEDY = "Plug it in, or end the program that holds it (fuser -v /dev/snd/*), or
 
 MUTE_AFTER_S = 10.0
 """A microphone always hears some noise: this long nothing but zeros comes from one that is switched off."""
-CLIPPED_SAMPLES = 8
-"""At full scale within a frame; a shout now and then has fewer."""
 CLIPS_AFTER = 32
 """Clipped frames after which it is said, and then again at every doubling."""
 _FULL_SCALE = 32_767
@@ -38,11 +37,13 @@ def frames_of(
     stop: threading.Event,
     trouble: Callable[[SoundError | None], None],
     muted: threading.Event | None = None,
+    sound: SoundQuality | None = None,
 ) -> Iterator[Frame]:
     """Yield frames until `stop` is set. `trouble` hears when the microphone goes away, and None when it is back.
 
-    While `muted` is set, it is closed, and there is silence.
+    While `muted` is set, it is closed, and there is silence. What is lost is counted in `sound`.
     """
+    counts = sound or SoundQuality()
     is_away = False
     closed = muted or threading.Event()
     while not stop.is_set():
@@ -56,7 +57,7 @@ def frames_of(
                     trouble(None)
                 else:
                     log.info("microphone is open", extra={"device": settings.device})
-                for frame in _read(stream, settings, stop):
+                for frame in _read(stream, settings, stop, counts):
                     yield frame
                     if closed.is_set():
                         break
@@ -82,28 +83,28 @@ def check(settings: MicrophoneSettings) -> None:
         pass
 
 
-def _read(stream: Any, settings: MicrophoneSettings, stop: threading.Event) -> Iterator[Frame]:
+def _read(stream: Any, settings: MicrophoneSettings, stop: threading.Event, counts: SoundQuality) -> Iterator[Frame]:
     quality = _Quality()
-    for frame in _at_our_rate(stream, stop):
+    for frame in _at_our_rate(stream, stop, counts):
         louder = frame if settings.gain == 1 else _louder(frame, settings.gain)
         quality.look_at(louder)
         yield louder
 
 
-def _at_our_rate(stream: Any, stop: threading.Event) -> Iterator[Frame]:
+def _at_our_rate(stream: Any, stop: threading.Event, counts: SoundQuality) -> Iterator[Frame]:
     """Yield frames of 16 kHz, whatever rate the card gives; PortAudio sees to channels and sample formats."""
     rate_hz = round(stream.samplerate)
     if rate_hz == SAMPLE_RATE_HZ:
-        yield from _blocks(stream, FRAME_SAMPLES, stop)
+        yield from _blocks(stream, FRAME_SAMPLES, stop, counts)
         return
     from edgeagent.hear.files import Resampled  # noqa: PLC0415  # libraries that a microphone of 16 kHz does not need
 
     resampled = Resampled(rate_hz)
-    for block in _blocks(stream, round(FRAME_S * rate_hz), stop):
+    for block in _blocks(stream, round(FRAME_S * rate_hz), stop, counts):
         yield from resampled(block)
 
 
-def _blocks(stream: Any, samples: int, stop: threading.Event) -> Iterator[bytes]:
+def _blocks(stream: Any, samples: int, stop: threading.Event, counts: SoundQuality) -> Iterator[bytes]:
     sounddevice = _sounddevice()
     overflows = 0
     while not stop.is_set():
@@ -113,6 +114,7 @@ def _blocks(stream: Any, samples: int, stop: threading.Event) -> Iterator[bytes]
             raise SoundError(f"the microphone went away: {error}", remedy=REMEDY) from error
         if has_overflowed:
             overflows += 1
+            counts.overflows += 1
             if overflows & (overflows - 1) == 0:  # 1, 2, 4, 8 …: said, not shouted
                 log.warning("microphone overflow", extra={"count": overflows})
         yield bytes(data)
