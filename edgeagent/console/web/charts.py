@@ -27,7 +27,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Series over the same times (seconds since 1970). `least_top` keeps small numbers from looking large."""
+    """Series over the same times (seconds since 1970). `least_top`, the least span, keeps noise from looking large."""
 
     title: str
     times: Sequence[float]
@@ -35,6 +35,7 @@ class Chart:
     unit: str = ""
     least_top: float = 1.0
     is_bars: bool = False
+    is_from_zero: bool = True
     key: str = "chart"
     """An id that is unique on the page."""
 
@@ -77,7 +78,7 @@ def described(chart: Chart) -> str:
     return "; ".join(told) or "nothing was counted"
 
 
-def rows(chart: Chart, most: int = 200) -> list[tuple[float, list[str]]]:
+def rows(chart: Chart, most: int = 100) -> list[tuple[float, list[str]]]:
     """Return the chart's numbers, the newest first: a time, and a text per series."""
     found = [
         (at, ["–" if series.values[index] is None else short(series.values[index]) for series in chart.series])  # noqa: RUF001
@@ -97,12 +98,15 @@ def short(value: float | None) -> str:
 def _scale(chart: Chart) -> tuple[float, list[float]]:
     """Return where the axis begins, and its ticks: round numbers around what is drawn."""
     known = [value for series in chart.series for value in series.values if value is not None]
-    low = min(0.0, *known) if known else 0.0
-    high = max(chart.least_top + low, *known) if known else chart.least_top
+    low, high = (min(known), max(known)) if known else (0.0, 0.0)
+    if chart.is_from_zero:
+        low, high = min(0.0, low), max(low + chart.least_top, high)
+    elif high - low < chart.least_top:
+        low, high = (low + high - chart.least_top) / 2, (low + high + chart.least_top) / 2
     raw = (high - low) / _ABOUT_TICKS
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in _STEPS if factor * power >= raw)
-    start = math.floor(low / step)
+    start = math.floor(low / step + 1e-9)
     count = max(1, math.ceil(high / step - 1e-9) - start)
     return start * step, [round((start + index) * step, 9) for index in range(count + 1)]
 

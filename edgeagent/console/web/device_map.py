@@ -15,6 +15,8 @@ GOAL_HEIGHT = 420
 LABEL_HEIGHT = 18
 GAP = 6
 MOST_GROUPS = 24
+_FIRST = ("bad", "warning", "offline", "well")
+"""What needs somebody comes first."""
 LONGEST_LABEL = 40
 CONDITIONS = ("bad", "warn", "ok", "off")
 COLOURS: Mapping[str, Mapping[str, str]] = {
@@ -57,11 +59,11 @@ class Layout:
 
 
 def grouped(cells: Sequence[tuple[str, Cell]]) -> list[Group]:
-    """Return cells (label, cell) by their labels, the largest groups first; the smallest ones together."""
+    """Return cells (label, cell) by their labels: what needs somebody, then the largest; the smallest ones together."""
     found: dict[str, list[Cell]] = {}
     for label, cell in cells:
         found.setdefault(label, []).append(cell)
-    ordered = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    ordered = sorted(found.items(), key=_rank)
     groups = [Group(label, own) for label, own in ordered[:MOST_GROUPS]]
     if rest := ordered[MOST_GROUPS:]:
         groups.append(Group(f"{len(rest)} more", [cell for _, own in rest for cell in own]))
@@ -110,6 +112,11 @@ def at(layout: Layout, x: float, y: float) -> Cell | None:
             index = row * layout.columns + column
             return group.cells[index] if index < len(group.cells) else None
     return None
+
+
+def _rank(group: tuple[str, list[Cell]]) -> tuple[int, int, str]:
+    label, cells = group
+    return (_FIRST.index(label) if label in _FIRST else len(_FIRST), -len(cells), label)
 
 
 def _rows(group: Group, width: int, pitch: int) -> int:

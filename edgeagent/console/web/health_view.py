@@ -9,15 +9,15 @@ from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
 HOUR_S = 3600
 SPANS: Mapping[str, int] = {"24 h": 24, "7 d": 168, "30 d": 720}
 """Hours that are shown, by what it is called."""
-MOST_POINTS = 240
-"""Longer spans are shown by several hours together."""
+MOST_POINTS = 84
+"""Longer spans are shown by several hours together: a line of more points is a thicket."""
 LEAST_DECISIONS = 3
 """Fewer decisions give no share and no decision time."""
 
 
 def charts(rows: Sequence[HealthHour], hours: int, now: float) -> list[Chart]:
     """Return the charts of the last so many hours."""
-    together = max(1, hours // MOST_POINTS)
+    together = max(1, -(-hours // MOST_POINTS))
     last = int(now // HOUR_S) // together
     slots: dict[int, list[HealthHour]] = {}
     for row in rows:
@@ -58,7 +58,7 @@ def charts(rows: Sequence[HealthHour], hours: int, now: float) -> list[Chart]:
             key="c-time",
         ),
         *(
-            Chart(title, times, [gauge(key)], unit=unit, least_top=top, key=f"c-{key}")
+            Chart(title, times, [gauge(key)], unit=unit, least_top=top, key=f"c-{key}", is_from_zero=False)
             for key, (title, unit, top) in _GAUGES.items()
         ),
     ]
@@ -67,11 +67,11 @@ def charts(rows: Sequence[HealthHour], hours: int, now: float) -> list[Chart]:
 
 _GAUGES: Mapping[str, tuple[str, str, float]] = {
     "noise_floor_db": ("Noise in the room", "dB", 10),
-    "temperature_c": ("Temperature", "°C", 50),
-    "memory_used_mb": ("Memory used", "MB", 100),
+    "temperature_c": ("Temperature", "°C", 20),
+    "memory_used_mb": ("Memory used", "MB", 40),
     "disk_free_mb": ("Free on disk", "MB", 100),
 }
-"""What is measured: title, unit, and the least top of its axis."""
+"""What is measured: title, unit, and the least span of its axis."""
 
 
 def quantile(counts: Sequence[int], share: float) -> float | None:

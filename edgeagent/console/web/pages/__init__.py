@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from edgeagent.console.web.pages import device, fleets, login
+from edgeagent.console.web.pages import device, device_changes, fleets, login
 
 
 def routers() -> Sequence[APIRouter]:
     """Return the routes of all pages."""
-    return (login.router, fleets.router, device.router)
+    return (login.router, fleets.router, device.router, device_changes.router)
