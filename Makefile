@@ -9,6 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
 TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd
+JOURNEY_PACKAGES := chromium postgresql rabbitmq-server swtpm tpm2-tools tpm2-openssl
 
 .PHONY: help
 help: ## What can be made
@@ -44,7 +45,7 @@ test: setup packages-test check ## All set-up, then the tests, a file at a time 
 test-all: test journeys ## The long journeys as well
 
 .PHONY: journeys
-journeys: setup packages-test ## The long journeys alone
+journeys: setup packages-test packages-journeys ## The long journeys alone
 	$(BIN)/python -m pytest -q -m slow
 
 .PHONY: power-cuts
@@ -59,6 +60,10 @@ train-setup: setup ## What making models needs: PyTorch (as it is installed, or 
 .PHONY: bench
 bench: setup packages-test ## Measure, and print a table
 	@$(BIN)/python -m tests.bench
+
+.PHONY: bench-fleet
+bench-fleet: setup packages-test ## 10,000 simulated devices and a real console; the last line has the figures
+	@$(BIN)/python -m tests.bench.fleet
 
 .PHONY: demo-sounds
 demo-sounds: $(VENV)/.installed packages-test ## Synthesise the demo's sound files anew

@@ -16,9 +16,12 @@ if [ $${#missing[@]} -gt 0 ]; then \
 fi
 endef
 
-.PHONY: packages-run packages-test
+.PHONY: packages-run packages-test packages-journeys
 packages-run:
 	$(call debian,$(RUN_PACKAGES),wanted)
 
 packages-test:
 	$(call debian,$(TEST_PACKAGES),needed)
+
+packages-journeys:
+	$(call debian,$(JOURNEY_PACKAGES),needed)
