@@ -12,10 +12,12 @@ import typer
 
 from edgeagent import __version__, logs
 from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
+from edgeagent.cli.enrol import enrol, identity
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
 from edgeagent.cli.release import release_app
+from edgeagent.cli.simulations import simulate_app
 from edgeagent.cli.update import update_app
 from edgeagent.cli.workshop import bench_app, can_be_written, evaluate_app, teach, train
 from edgeagent.errors import EdgeAgentError, SettingsError
@@ -29,23 +31,15 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
 app.add_typer(update_app, name="update")
+app.add_typer(simulate_app, name="simulate")
 app.command()(train)
 app.command()(teach)
-for owners_command in (listen, record, pronounce):
+for owners_command in (listen, record, pronounce, enrol, identity):
     app.command()(owners_command)
 evaluate_app.command("clips")(clips)
 
 _LOGGED = {"run": logging.INFO, "listen": logging.WARNING, "simulate": logging.WARNING}
 """What runs for long tells what happens; the others print what went wrong at their end, once."""
-
-
-class Place(StrEnum):
-    """What can be simulated."""
-
-    HOUSE = "house"
-    MIXED = "mixed"
-    PLANT = "plant"
-    SPARKPLUG = "sparkplug"
 
 
 class Said(StrEnum):
@@ -132,16 +126,6 @@ def demo(
     from edgeagent.demo.show import show
 
     _finish(show(is_json=json, is_fast=fast, picture=picture))
-
-
-@app.command()
-def simulate(
-    place: Annotated[Place, typer.Argument(help="What to simulate.")] = Place.HOUSE, settings: SettingsFile = None
-) -> None:
-    """Put virtual devices on the bus, to try things out."""
-    from edgeagent.cli.simulate import simulate as run_simulation
-
-    _finish(run_simulation(settings_of(settings), place.value))
 
 
 @app.command()

@@ -286,7 +286,7 @@ def test_a_folder_of_sounds_that_does_not_exist_is_named(tmp_path: Path) -> None
         (["evaluate", "speech", ".", "--plot", "/no/such/folder/a.png"], "/no/such/folder/a.png cannot be written"),
         (["demo", "--picture", "/no/such/folder/a.svg"], "/no/such/folder/a.svg cannot be written"),
         (["demo", "--picture", "."], ". cannot be written"),
-        (["simulate", "castle"], "'castle' is not one of 'house', 'mixed', 'plant'"),
+        (["simulate", "castle"], "No such command 'castle'"),
         (["say"], "Missing argument"),
     ],
 )
