@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from edgeagent.console.web.pages import device, device_changes, fleets, login
+from edgeagent.console.web.pages import account, audit, device, device_changes, enrolment, fleets, login, people
 
 
 def routers() -> Sequence[APIRouter]:
     """Return the routes of all pages."""
-    return (login.router, fleets.router, device.router, device_changes.router)
+    return (
+        login.router,
+        fleets.router,
+        device.router,
+        device_changes.router,
+        enrolment.router,
+        audit.router,
+        people.router,
+        account.router,
+    )

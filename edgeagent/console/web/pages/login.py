@@ -53,7 +53,7 @@ def log_in(
     if wait_s > 0:
         return _too_early(request, local(next), wait_s)
     if not site.passwords.is_right(kept, password[: LONGEST + 1]) or is_disabled:
-        _note(site, request, name, "log in", is_allowed=False)
+        note_try(site, request, name, "log in")
         return form(request, local(next), WRONG, status=401, name=name)
     return let_in(request, name, local(next), "password")
 
@@ -117,8 +117,9 @@ def _too_early(request: Request, where: str, wait_s: float) -> Response:
     return response
 
 
-def _note(site: Site, request: Request, name: str, action: str, *, is_allowed: bool) -> None:
+def note_try(site: Site, request: Request, name: str, action: str) -> None:
+    """Write that somebody was not let in."""
     with site.database.session() as session:
         audit.note(
-            session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=is_allowed
+            session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=False
         )
