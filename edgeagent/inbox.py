@@ -43,6 +43,9 @@ class Inbox:
         self.dropped = 0
         self.oversize = 0
 
+    def __len__(self) -> int:
+        return self._waiting.qsize()
+
     def put(self, received: Received) -> None:
         """Queue a message; one that does not fit is acknowledged and dropped, or the broker would wait for ever."""
         self.received += 1

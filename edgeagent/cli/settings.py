@@ -8,12 +8,12 @@ from typing import Any, get_args
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from edgeagent.settings import AgentSettings, Settings
+from edgeagent.settings import Settings
 
 HIDDEN = "**********"
 
 
-def as_toml(settings: AgentSettings, *, with_docs: bool) -> str:
+def as_toml(settings: Settings, *, with_docs: bool) -> str:
     """Return the settings as TOML that can be read back; what is not set is a comment."""
     return "\n".join([*_table(settings, "", with_docs=with_docs), ""])
 

@@ -11,7 +11,7 @@ Rules:
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from sqlalchemy import Table as SqlTable
@@ -50,12 +50,20 @@ class Effects:
     """What came of a batch: whose rows changed, and what is to be answered in the same transaction."""
 
     changed: set[int] = field(default_factory=set)
+    fleets: set[str] = field(default_factory=set)
     jobs: set[str] = field(default_factory=set)
+    rollouts: set[str] = field(default_factory=set)
     born: list[tuple[str, str]] = field(default_factory=list)
     renewals: list[tuple[str, str, RenewRequest]] = field(default_factory=list)
     enrolments: list[tuple[str, str, EnrolRequest]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     heard: Counter[str] = field(default_factory=Counter)
+
+    def with_more(self, other: "Effects") -> "Effects":
+        """Return what came of two batches."""
+        mine = [getattr(self, one.name) for one in fields(self)]
+        theirs = [getattr(other, one.name) for one in fields(self)]
+        return Effects(*((a | b if isinstance(a, set) else a + b) for a, b in zip(mine, theirs, strict=True)))
 
 
 def ingest(session: Session, batch: Sequence[Incoming], now: float, *, adopt: bool = False) -> Effects:
@@ -123,7 +131,8 @@ def _adopt(session: Session, strangers: Iterable[tuple[str, str]], now: float) -
 def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], now: float, effects: Effects) -> None:
     if not progress:
         return
-    columns = (_JOBS.c.id, _JOBS.c.device, _JOBS.c.state, _JOBS.c.step, _JOBS.c.ended, _JOBS.c.told, _JOBS.c.reached)
+    names = ("id", "device", "rollout", "state", "step", "ended", "told", "reached")
+    columns = [_JOBS.c[name] for name in names]
     wanted = select(*columns).where(_JOBS.c.id.in_({said.job for _, said in progress})).order_by(_JOBS.c.id)
     rows = {row["id"]: dict(row) for row in session.execute(wanted.with_for_update()).mappings()}
     changed: dict[str, dict[str, Any]] = {}
@@ -140,6 +149,8 @@ def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], no
         if said.step > row["step"]:
             change |= _of_job(said, now)
             effects.jobs.add(said.job)
+            if row["rollout"] is not None:
+                effects.rollouts.add(row["rollout"])
             if said.state in FAILED | SUCCEEDED:
                 problem = change["reason"] or said.state
                 device.set(job_problem=cut(problem, 500) if said.state in FAILED else "")
@@ -166,6 +177,7 @@ def _write(session: Session, known: Sequence[Known], now: float, effects: Effect
             device.changed["version_key"] = version_key(device.changed["version"])
         if device.changed or device.events:
             effects.changed.add(device.id)
+            effects.fleets.add(device["fleet"])
         if device.is_born:
             effects.born.append((device["fleet"], device["name"]))
     _update(session, _DEVICES, {device.id: device.changed for device in known if device.changed})

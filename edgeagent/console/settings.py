@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from edgeagent.console.external_authority import AuthoritySettings
+from edgeagent.fleet.wire import LARGEST_BYTES
 from edgeagent.settings import BrokerSettings, FilePath, Settings, parse_as, read
 
 FleetName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -97,6 +99,8 @@ class ConsoleSettings(Settings):
     """The MQTT broker that the devices are on."""
     database: DatabaseSection = DatabaseSection()
     """Where everything is kept."""
+    authority: AuthoritySettings | None = None
+    """Who signs devices, and how the broker learns of revocations; when absent, this console enrols nobody."""
     web: WebSection = WebSection()
     """The pages and the API."""
     keep: KeepSection = KeepSection()
@@ -121,7 +125,12 @@ class ConsoleSettings(Settings):
     @property
     def link(self) -> BrokerSettings:
         """Return the broker's settings with a console's queues: it hears many, and must not lose what they tell."""
-        queues = {"inbox": INBOX, "outbox": OUTBOX, "receive_maximum": RECEIVE_MAXIMUM}
+        queues = {
+            "inbox": INBOX,
+            "outbox": OUTBOX,
+            "receive_maximum": RECEIVE_MAXIMUM,
+            "largest_payload": LARGEST_BYTES + (8 << 10),
+        }
         return self.broker.model_copy(update={"host": self.broker.host or "127.0.0.1"} | queues)
 
 

@@ -1,0 +1,270 @@
+"""The console on the bus: what devices tell goes into the database, what is due for them goes out.
+
+Rules:
+    - A message is acknowledged once it is in the database: who is killed before gets it again. The broker sends no more
+      than it gets acknowledged, so a slow database holds it back, and nothing is lost.
+    - What is to be published is found in the database, not kept in memory: who is killed finds it again.
+    - Where the database is away, what came waits; where one message cannot be written, that one is left out, counted
+      and logged, and the others are written.
+    - Messages are taken as they come: many at a time only where many wait.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlalchemy import select
+
+from edgeagent.console.authority import Signer
+from edgeagent.console.database import Database
+from edgeagent.console.enrolment import enrol, renew
+from edgeagent.console.errors import AwayError, ConsoleError
+from edgeagent.console.ingest import Effects, Incoming, ingest
+from edgeagent.console.news import News
+from edgeagent.console.pointers import Due, due_messages, published
+from edgeagent.console.prometheus import Figures
+from edgeagent.console.settings import ConsoleSection
+from edgeagent.console.tables import Fleet
+from edgeagent.errors import BusError, EdgeAgentError
+from edgeagent.fleet import wire
+from edgeagent.inbox import Received
+from edgeagent.link import Bus
+from edgeagent.messages import Message
+from edgeagent.topics import VERSION, Address
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+"""Messages that are written together, at most."""
+DUE_EVERY_S = 0.25
+"""How often is looked for what is due, where nobody says that something is."""
+FLEETS_EVERY_S = 2.0
+MOST_DUES = 500
+DELIVERED_WITHIN_S = 30.0
+"""A pointer that the broker has not taken by then stays due."""
+LEAST_WAIT_S, MOST_WAIT_S = 0.1, 5.0
+"""Between tries to reach a database that is away."""
+EXPIRY_S = 60
+PLAIN = ("birth", "state", "reported", "renew")
+"""What every console hears: what is retained comes only to those who subscribe in their own name."""
+SHARED = ("job/+", "event/+", "metrics")
+NO_AUTHORITY = "this console signs no certificates"
+
+
+class Publisher(Protocol):
+    """Who brings messages to devices."""
+
+    async def publish(self, message: Message) -> None:
+        """Send a message now. Raise ConsoleError if the broker does not take it."""
+
+
+class Worker:
+    """One console's work on the bus. `is_conductor` says whether pointers are published by this one."""
+
+    def __init__(self, settings: ConsoleSection, bus: Bus, database: Database, news: News, figures: Figures) -> None:
+        """Take what is open already; `take`, `send` and `keep_subscribed` run as long as it does."""
+        self._settings = settings
+        self._bus = bus
+        self._database = database
+        self._news = news
+        self._figures = figures
+        self.signer: Signer | None = None
+        self.is_conductor = False
+        self._look = asyncio.Event()
+
+    async def publish(self, message: Message) -> None:
+        """Send a message now. Raise ConsoleError if the broker does not take it."""
+        if not self._bus.is_connected:
+            raise AwayError("the broker cannot be reached", remedy=self._bus.trouble or "Try again.")
+        try:
+            async with asyncio.timeout(DELIVERED_WITHIN_S):
+                is_taken = await self._bus.deliver(message)
+        except (BusError, TimeoutError) as error:
+            raise AwayError(f"the broker does not take it: {error}", remedy="Try again.") from error
+        if not is_taken:
+            raise AwayError("the broker does not take it", remedy="Try again.")
+        self._figures.published.labels(_kind(message.topic)).inc()
+
+    async def take(self) -> None:
+        """Write down what comes, for ever."""
+        while True:
+            first = await self._bus.inbox.get()
+            received = [first, *self._bus.inbox.waiting(BATCH - 1)]
+            effects, answers = await self._written(received)
+            for one in received:
+                one.acknowledge()
+            self._figures.count(self._figures.heard, effects.heard)
+            self._figures.count(self._figures.refused, effects.refused)
+            self._tell(effects)
+            for answer in answers:
+                await self._answer(answer)
+
+    async def send(self) -> None:
+        """Publish what is due, for ever, while this console conducts."""
+        while True:
+            await self._bus.until(connected=True)
+            count = await self._send_due() if self.is_conductor else 0
+            if count < MOST_DUES:
+                await self._pause()
+
+    async def keep_subscribed(self) -> None:
+        """Listen to every fleet that there is, and to those that are made later."""
+        while True:
+            for fleet in await asyncio.to_thread(self._fleets):
+                self._bus.subscribe(*filters(fleet, self._settings))
+            self._figures.is_connected.set(self._bus.is_connected)
+            self._figures.waiting.labels("in").set(len(self._bus.inbox))
+            self._figures.waiting.labels("out").set(len(self._bus.outbox))
+            await asyncio.sleep(FLEETS_EVERY_S)
+
+    async def _answer(self, answer: Message) -> None:
+        try:
+            await self._bus.publish(answer)
+        except BusError as error:
+            self._complain("answer", error)
+        else:
+            self._figures.published.labels(_kind(answer.topic)).inc()
+
+    def look(self) -> None:
+        """Look at once for what is due. From the loop's thread."""
+        self._look.set()
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(DUE_EVERY_S):
+                await self._look.wait()
+        except TimeoutError:
+            return
+        self._look.clear()
+
+    async def _send_due(self) -> int:
+        try:
+            dues = await asyncio.to_thread(self._due)
+            if not dues:
+                return 0
+            deliveries = [asyncio.create_task(self._bus.deliver(due.message)) for due in dues]
+            await asyncio.wait(deliveries, timeout=DELIVERED_WITHIN_S)
+            for task in deliveries:
+                task.cancel()
+            taken = [due for due, task in zip(dues, deliveries, strict=True) if _has_succeeded(task)]
+            if taken:
+                await asyncio.to_thread(self._note_published, taken)
+        except ConsoleError as error:
+            self._complain("due", error)
+            await asyncio.sleep(LEAST_WAIT_S)
+            return 0
+        for due in taken:
+            self._figures.published.labels(due.what).inc()
+        self._news.changed_all(f"device:{due.device}" for due in taken)
+        return len(taken)
+
+    def _due(self) -> list[Due]:
+        with self._database.reading() as session:
+            return due_messages(session, time.time(), MOST_DUES)
+
+    def _note_published(self, dues: Sequence[Due]) -> None:
+        with self._database.session() as session:
+            published(session, dues, time.time())
+
+    def _fleets(self) -> list[str]:
+        try:
+            with self._database.reading() as session:
+                return list(session.scalars(select(Fleet.name)))
+        except ConsoleError as error:
+            self._complain("fleets", error)
+            return []
+
+    async def _written(self, received: Sequence[Received]) -> tuple[Effects, list[Message]]:
+        """Write a batch, however long the database is away."""
+        batch = [Incoming(one.topic, one.payload, one.retained) for one in received]
+        self._figures.batch.observe(len(batch))
+        wait_s = LEAST_WAIT_S
+        while True:
+            try:
+                with self._figures.ingest_s.time():
+                    return await asyncio.to_thread(self._write, batch)
+            except AwayError as error:
+                self._complain("database away", error)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, MOST_WAIT_S)
+
+    def _write(self, batch: Sequence[Incoming]) -> tuple[Effects, list[Message]]:
+        try:
+            with self._database.session() as session:
+                effects = ingest(session, batch, time.time(), adopt=self._settings.adopt)
+        except AwayError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a message that nobody has thought of must not stop all others
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                return _together(self._write(batch[:middle]), self._write(batch[middle:]))
+            self._complain("message left out", error)
+            effects = Effects()
+            effects.refused["unwritable"] += 1
+        return effects, self._answers(effects)
+
+    def _answers(self, effects: Effects) -> list[Message]:
+        """Answer those who ask for certificates, one by one: none of them spoils another's, or the batch."""
+        answers = []
+        for fleet, nonce, enrolment in effects.enrolments:
+            certified = self._certified(fleet, nonce, enrolment, "")
+            answers.append(Message(wire.enrolment(fleet, nonce)[1], wire.written(certified), 1, expiry_s=EXPIRY_S))
+        for fleet, device, renewal in effects.renewals:
+            certified = self._certified(fleet, renewal.nonce, renewal, device)
+            answers.append(wire.certified(Address(fleet, device), certified))
+        return answers
+
+    def _certified(
+        self, fleet: str, nonce: str, asked: wire.EnrolRequest | wire.RenewRequest, device: str
+    ) -> wire.Certified:
+        if self.signer is None:
+            return wire.Certified(nonce=nonce, problem=NO_AUTHORITY)
+        try:
+            with self._database.session() as session:
+                if isinstance(asked, wire.EnrolRequest):
+                    return enrol(session, self.signer, fleet, asked, time.time(), nonce=nonce)
+                return renew(session, self.signer, fleet, device, asked, time.time())
+        except Exception as error:  # noqa: BLE001  # as above; it asks again
+            self._complain("certificate", error)
+            return wire.Certified(nonce=nonce, problem="the console could not answer: ask again")
+
+    def _tell(self, effects: Effects) -> None:
+        topics = {f"device:{device}" for device in effects.changed}
+        topics |= {f"fleet:{fleet}" for fleet in effects.fleets}
+        topics |= {f"rollout:{rollout}" for rollout in effects.rollouts}
+        if topics:
+            self._news.changed_all(topics)
+        if effects.jobs or effects.born:
+            self.look()
+
+    def _complain(self, kind: str, error: Exception) -> None:
+        self._figures.troubles.labels(kind).inc()
+        remedy = error.remedy if isinstance(error, EdgeAgentError) else ""
+        log.warning(kind, extra={"problem": str(error), "remedy": remedy}, exc_info=None if remedy else error)
+
+
+def filters(fleet: str, settings: ConsoleSection) -> list[str]:
+    """Return what is listened to in a fleet."""
+    start = f"ea/{VERSION}/{fleet}"
+    group = "$share/console/" if settings.shared else ""
+    return [
+        *(f"{start}/d/+/up/{kind}" for kind in PLAIN),
+        *(f"{group}{start}/d/+/up/{kind}" for kind in SHARED),
+        f"{group}{start}/enrol/+/req",
+    ]
+
+
+def _together(
+    one: tuple[Effects, list[Message]], other: tuple[Effects, list[Message]]
+) -> tuple[Effects, list[Message]]:
+    return one[0].with_more(other[0]), [*one[1], *other[1]]
+
+
+def _has_succeeded(task: "asyncio.Task[bool]") -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None and task.result()
+
+
+def _kind(topic: str) -> str:
+    return topic.rpartition("/")[2] if "/dn/do/" not in topic else "order"
