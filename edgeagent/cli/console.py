@@ -59,6 +59,8 @@ def run_console(settings: SettingsFile = None) -> None:
 
     if logging.getLogger().level > logging.INFO:
         logging.getLogger().setLevel(logging.INFO)
+    for talkative in ("alembic", "uvicorn"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
 
     async def until_ended() -> int:
         await run(_settings(settings), lambda where: print(f"console: {where}", flush=True))  # noqa: T201  # for people

@@ -29,9 +29,12 @@ _ADVISORY_LOCK = 0x6561_636F
 """Any number: two consoles that start at once on PostgreSQL migrate one after the other."""
 
 
-def migrate(database: "Database") -> None:
-    """Bring the tables up to date. Raise ConsoleError if they are newer than this program, or not a console's."""
-    scripts = ScriptDirectory(str(SCRIPTS))
+def migrate(database: "Database", folder: Path = SCRIPTS) -> None:
+    """Bring the tables up to date. Raise ConsoleError if they are newer than this program, or not a console's.
+
+    `folder` has the revisions, those of this program where none is named.
+    """
+    scripts = ScriptDirectory(str(folder))
     head = str(scripts.get_current_head())
     with _alone(database) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
@@ -41,7 +44,7 @@ def migrate(database: "Database") -> None:
         if found is not None and database.file is not None:
             _copy(database.file, found)
         config = Config()
-        config.set_main_option("script_location", str(SCRIPTS))
+        config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.execute(text("DELETE FROM kept WHERE name = :name"), {"name": MIGRATED_BY})
