@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from edgeagent.console.web.refusals import RefusedError, StrangerError, status_of
-from edgeagent.console.web.visits import site_of
+from edgeagent.console.web.visits import Visit, site_of
 from edgeagent.errors import EdgeAgentError
 
 log = logging.getLogger(__name__)
@@ -58,9 +58,19 @@ def problem(status: int, title: str, remedy: str, headers: dict[str, str] | None
 
 def _told(request: Request, error: Exception) -> Response:
     assert isinstance(error, EdgeAgentError)  # noqa: S101  # what it was registered for
+    _note_missing(request, error)
     if status_of(error) >= 500:  # noqa: PLR2004  # ours to mend
         log.warning("not served", extra={"path": request.url.path, "problem": str(error)})
     return answer(request, error)
+
+
+def _note_missing(request: Request, error: EdgeAgentError) -> None:
+    """Write that somebody asked for what is not theirs, or not there (A84): a few lines a minute, however many."""
+    visit: Visit | None = getattr(request.state, "visit", None)
+    if visit is None or visit.is_noted or status_of(error) != 404:  # noqa: PLR2004  # not there
+        return
+    if visit.site.strangers.may(visit.who.user, visit.now):
+        visit.refuse("refused", request.url.path, method=request.method)
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from edgeagent.console.errors import AwayError, ConsoleError
+from edgeagent.console.rollouts.service import Conflict, NotThere
 from edgeagent.errors import EdgeAgentError
 
 
@@ -33,10 +34,6 @@ class StrangerError(RefusedError):
         )
 
 
-class Conflict(ConsoleError):  # noqa: N818  # as the rollouts' own is called
-    """Somebody else was quicker: what was to be changed is not as it was when it was looked at."""
-
-
 def not_found(what: str = "this page") -> RefusedError:
     """Say that there is nothing: what is not there, and what is somebody else's, look the same."""
     return RefusedError(404, f"{what} is not here", remedy="It may have been removed, or belong to another fleet.")
@@ -53,6 +50,6 @@ def status_of(error: EdgeAgentError) -> int:
         return error.status
     if isinstance(error, AwayError):
         return 503
-    if type(error).__name__ == "Conflict":
-        return 409
+    if isinstance(error, Conflict | NotThere):
+        return 409 if isinstance(error, Conflict) else 404
     return 500 if isinstance(error.__cause__, SQLAlchemyError) else 422

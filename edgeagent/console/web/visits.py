@@ -43,6 +43,8 @@ class Visit:
     fleet: str = ""
     detail: dict[str, Any] = field(default_factory=dict)
     """What the audit trail shall say besides; a handler adds to it inside `changing`."""
+    is_noted: bool = False
+    """Whether the audit trail says already that this was refused."""
 
     @property
     def database(self) -> Database:
@@ -77,6 +79,7 @@ class Visit:
 
     def refuse(self, action: str, subject: str = "", **detail: Any) -> None:
         """Write that something was refused."""
+        self.is_noted = True
         self.detail |= detail
         with self.database.session() as session:
             self._note(session, action, subject, is_allowed=False)

@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from edgeagent.console.web.pages import account, audit, device, device_changes, enrolment, fleets, login, people
+from edgeagent.console.web.pages import (
+    account,
+    audit,
+    device,
+    device_changes,
+    enrolment,
+    fleets,
+    login,
+    people,
+    releases,
+    rollouts,
+)
 
 
 def routers() -> Sequence[APIRouter]:
@@ -18,4 +29,6 @@ def routers() -> Sequence[APIRouter]:
         audit.router,
         people.router,
         account.router,
+        releases.router,
+        rollouts.router,
     )

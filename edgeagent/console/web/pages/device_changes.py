@@ -11,10 +11,11 @@ from starlette.responses import Response
 
 from edgeagent.console import enrolment, jobs
 from edgeagent.console.errors import ConsoleError
+from edgeagent.console.rollouts.service import Conflict
 from edgeagent.console.tables import Device, Job, Tag
 from edgeagent.console.web import registry_view, settings_view
 from edgeagent.console.web.pages.device import standing_of
-from edgeagent.console.web.refusals import Conflict, status_of
+from edgeagent.console.web.refusals import status_of
 from edgeagent.console.web.rendering import go
 from edgeagent.console.web.visits import Administering, Operating, Viewing, Visit
 from edgeagent.errors import EdgeAgentError
