@@ -145,7 +145,6 @@ def _reports(known: Known, said: Reported) -> None:
         standing=said.standing,
         standing_problem=problem,
         reported=settings,
-        desired_seen=max(known["desired_seen"], said.version),
     )
     if is_news and said.standing != "none":
         body = {"version": said.version, "standing": said.standing}
