@@ -32,6 +32,7 @@ MOST_QUEUED_BYTES = 64 << 20
 """For each session whose client is away: a console that restarts under ten thousand devices. Only consoles can fill a
 device's queue."""
 STATE = "/var/lib/edgeagent-broker"
+ETC = "/etc/edgeagent-broker"
 GROUP = "mosquitto"
 _NAME = r"[a-z0-9][a-z0-9-]{0,40}"
 
@@ -178,12 +179,13 @@ def next_steps(folder: Path, plan: Plan, fleet: str) -> str:
     return f"""\
 {folder}: made.
 
-1. Keep a copy of {folder}/authority somewhere safe, not on the broker.
-2. The broker, as root:
-     install -d -m 0750 -g {GROUP} /etc/edgeagent-broker && cp -a {folder}/broker/. /etc/edgeagent-broker/
-     or leave it here: edgeagent-broker.service takes the folder from BROKER= in /etc/default/edgeagent-broker
-     systemctl disable --now mosquitto; systemctl enable --now edgeagent-broker
-3. The console's settings:
+1. Keep a copy of {folder}/authority somewhere safe, not on this machine.
+2. Whose files these are: the console signs with authority/ and writes broker/crl.pem; mosquitto only reads broker/.
+     chown -R edgeagent-console {folder} && chgrp {GROUP} {folder}/broker/server.key
+3. The broker, with the units of systemd/broker/ (they expect this folder at {ETC}):
+     systemctl disable --now mosquitto
+     systemctl enable --now edgeagent-broker.service edgeagent-broker.path
+4. The console's settings:
      [broker]
      host = "{host}"
      port = {plan.port}
@@ -191,11 +193,13 @@ def next_steps(folder: Path, plan: Plan, fleet: str) -> str:
      ca = "{folder}/console/ca.pem"
      certificate = "{folder}/console/console-{plan.consoles[0]}.pem"
      key = "{folder}/console/console-{plan.consoles[0]}.key"
-4. Into the devices' image: {folder}/devices (ca.pem, claim.pem, claim.key). Then, on each device, with a token that
-   the console has made for its serial number (`edgeagent identity --serial` prints it):
+     [authority]
+     folder = "{folder}"
+5. Into the devices' image: {folder}/devices (ca.pem, claim.pem, claim.key). Then, on each device, with a token that
+   the console has made for its serial number (`edgeagent identity --serial` prints that):
      edgeagent enrol --broker {host}:{plan.port} --enrolment-port {plan.enrolment_port} --fleet {fleet} \\
        --ca ca.pem --claim claim.pem --claim-key claim.key
-5. Certificates of the broker and the consoles last 825 days: `edgeagent console broker renew {folder}` makes new ones.
+6. The broker's, consoles' and claims' certificates last 825 days: edgeagent console broker renew {folder}
 """
 
 
