@@ -216,6 +216,9 @@ def _told(folder: Path) -> Iterator[None]:
 
 def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
     broker = folder / "broker"
+    for inner, mode in ((folder, 0o755), (broker, 0o755), (folder / "console", 0o700), (folder / "devices", 0o700)):
+        inner.mkdir(exist_ok=True)
+        inner.chmod(mode)  # whatever the umask: mosquitto's user must get through
     trusted = authority.trusted.encode()
     _pair(broker / "server", authority.server_certificate(plan.names, now))
     _text(broker / "ca.pem", trusted)
