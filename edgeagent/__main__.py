@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
+from edgeagent.cli.console import console_app
 from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
 from edgeagent.cli.enrol import enrol, identity
 from edgeagent.cli.model import model_app
@@ -32,6 +33,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
 app.add_typer(update_app, name="update")
 app.add_typer(simulate_app, name="simulate")
+app.add_typer(console_app, name="console")
 app.command()(train)
 app.command()(teach)
 for owners_command in (listen, record, pronounce, enrol, identity):

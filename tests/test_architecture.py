@@ -29,7 +29,11 @@ SEAMS = {
         "edgeagent.train.known_values",
         "edgeagent.evaluate.peer",
     },
-    "jinja2": {"edgeagent.act.dialects.templates", "edgeagent.act.dialects.template_functions"},
+    "jinja2": {
+        "edgeagent.act.dialects.templates",
+        "edgeagent.act.dialects.template_functions",
+        "edgeagent.console.web.rendering",
+    },
     "onnxruntime": {
         "edgeagent.understand.model.onnx_segments",
         "edgeagent.train.export",
@@ -53,7 +57,22 @@ SEAMS = {
         "edgeagent.release.shop",
         "edgeagent.update.trusted_set",
     },
-    "cryptography": {"edgeagent.release.keys", "edgeagent.update.trusted_set"},
+    "cryptography": {
+        "edgeagent.console.authority",
+        "edgeagent.console.authority_roots",
+        "edgeagent.console.certificates",
+        "edgeagent.console.external_authority",
+        "edgeagent.fleet.identity",
+        "edgeagent.fleet.identity_checks",
+        "edgeagent.fleet.identity_keys",
+        "edgeagent.release.keys",
+        "edgeagent.update.trusted_set",
+    },
+    "argon2": {"edgeagent.console.web.passwords"},
+    "prometheus_client": {"edgeagent.console.prometheus"},
+    "segno": {"edgeagent.console.web.qr"},
+    "uvicorn": {"edgeagent.console.running"},
+    "webauthn": {"edgeagent.console.web.passkeys"},
     "backports": {"edgeagent.update.deltas"},
     "wyoming": {"edgeagent.bridges.wyoming"},
     "google": {"edgeagent.act.dialects.sparkplug_b_pb2", "edgeagent.act.dialects.sparkplug_payload"},
@@ -62,7 +81,12 @@ SEAMS = {
     "matplotlib": {"edgeagent.evaluate.figures", "edgeagent.train.report"},
     "typer": {
         "edgeagent.__main__",
+        "edgeagent.cli.console",
+        "edgeagent.cli.console_broker",
+        "edgeagent.cli.enrol",
         "edgeagent.cli.model",
+        "edgeagent.cli.simulate_fleet",
+        "edgeagent.cli.simulations",
         "edgeagent.cli.owner",
         "edgeagent.cli.release",
         "edgeagent.cli.update",
@@ -144,6 +168,41 @@ def test_the_daemon_never_loads_what_belongs_to_the_workshop() -> None:
 def test_a_library_with_a_seam_has_one_importer(library: str) -> None:
     importers = {name for name in MODULES if any(one.split(".")[0] == library for one in imports_of(name))}
     assert importers == SEAMS[library]
+
+
+PLACES = {
+    "alembic": ("edgeagent.console.",),
+    "fastapi": ("edgeagent.console.web.", "edgeagent.console.running"),
+    "sqlalchemy": ("edgeagent.console.", "edgeagent.cli.console"),
+}
+"""Libraries that many modules of one package use, and nothing else."""
+
+
+@pytest.mark.parametrize("library", sorted(PLACES))
+def test_a_library_stays_in_its_package(library: str) -> None:
+    for name in MODULES:
+        if any(one.split(".")[0] == library for one in imports_of(name)):
+            assert name.startswith(PLACES[library]), name
+
+
+def test_the_devices_side_knows_nothing_of_the_console() -> None:
+    for name in MODULES:
+        if part_of(name) == "fleet":
+            assert not {one for one in reachable_from(name) if part_of(one) in {"console", "simulate"}}, name
+
+
+PURE = ("rules", "statistics", "waves", "windows", "nouns")
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_the_rules_of_rollouts_know_no_database(module: str) -> None:
+    assert not {one for one in imports_of(f"edgeagent.console.rollouts.{module}") if "sqlalchemy" in one}
+
+
+def test_nothing_of_the_console_but_its_web_side_knows_pages() -> None:
+    for name in MODULES:
+        if part_of(name) == "console" and not name.startswith(("edgeagent.console.web", "edgeagent.console.running")):
+            assert not {one for one in imports_of(name) if one.startswith("edgeagent.console.web")}, name
 
 
 def test_nothing_imports_the_command_line() -> None:
