@@ -44,6 +44,8 @@ class Counters:
     """What happened on the link since it was made, beside what the inbox and the outbox count."""
 
     connections: int = 0
+    sessions: int = 0
+    """Connections on which the broker knew nothing of us: what it kept for us, and perhaps for others, is gone."""
     failures: int = 0
     refused: int = 0
     """Reports and subscriptions to which the broker said no."""
@@ -251,6 +253,7 @@ class Bus:
     def _begin(self, *, is_session_known: bool) -> None:
         self.trouble = None
         self.counters.connections += 1
+        self.counters.sessions += not is_session_known
         log.info("bus connected", extra={"broker": self._where, "mqtt": self.protocol, "session": is_session_known})
         self._subscriptions.begin(is_session_known=is_session_known)
         self._ask()

@@ -20,7 +20,8 @@ MOST_RELEASES = 50
 MOST_CAPABILITIES = 64
 BOOTS_KEPT = 5
 EVENTS_KEPT = 16
-"""Numbers of events by which one that comes again is known: a broker repeats what was under way."""
+"""Numbers of events by which one that comes again is known, or is older: a broker repeats what was under way."""
+LARGEST_NUMBER = 1 << 53
 CLOCK_STEP_S = 2.0
 """A clock that differs by less from what it was has not moved."""
 
@@ -167,10 +168,11 @@ def _counts(known: Known, said: Sample, now: float) -> bool:
 def _tells(known: Known, kind: str, said: Mapping[str, Any]) -> None:
     number = said.get("seq")
     if said.get("boot") == known["boot"] and isinstance(number, int):
-        seen = known["events_seen"].split()
-        if (name := str(number)[:20]) in seen:
+        seen = [int(one) for one in known["events_seen"].split()]
+        number = max(0, min(number, LARGEST_NUMBER))
+        if number in seen or (len(seen) == EVENTS_KEPT and number < min(seen)):
             return
-        known.set(events_seen=" ".join([name, *seen][:EVENTS_KEPT]))
+        known.set(events_seen=" ".join(map(str, [number, *seen][:EVENTS_KEPT])))
     known.events.append((kind, {key: value for key, value in said.items() if key not in {"v", "boot", "seq"}}))
 
 

@@ -34,7 +34,10 @@ _READS = "console_reads"
 
 
 class Database:
-    """A database, by its address: `sqlite:///path` or `postgresql+psycopg://user@host/name`."""
+    """A database, by its address: `sqlite:///path` or `postgresql+psycopg://user@host/name`.
+
+    `sqlite:///path?timeout=5` waits for so many seconds where another program holds the file.
+    """
 
     def __init__(self, url: str) -> None:
         """Nothing is opened yet. Raise ConsoleError where this is no address of such a database."""
@@ -100,8 +103,9 @@ class Database:
 
 
 def _sqlite(url: str) -> Engine:
+    waits = {} if "timeout" in make_url(url).query else {"timeout": BUSY_S}
     engine = create_engine(
-        url, pool_size=10, max_overflow=MOST_CONNECTIONS - 10, pool_timeout=BUSY_S, connect_args={"timeout": BUSY_S}
+        url, pool_size=10, max_overflow=MOST_CONNECTIONS - 10, pool_timeout=BUSY_S, connect_args=waits
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -27,6 +27,7 @@ from edgeagent.console.pointers import Due, due_messages, published
 from edgeagent.console.prometheus import Figures
 from edgeagent.console.settings import ConsoleSection
 from edgeagent.console.tables import Fleet
+from edgeagent.console.told_again import tell_again
 from edgeagent.errors import BusError, EdgeAgentError
 from edgeagent.fleet import wire
 from edgeagent.inbox import Received
@@ -44,6 +45,8 @@ FLEETS_EVERY_S = 2.0
 MOST_DUES = 500
 DELIVERED_WITHIN_S = 30.0
 """A pointer that the broker has not taken by then stays due."""
+PUBLISHED_WITHIN_S = 5.0
+"""An order that the broker has not taken by then has failed."""
 LEAST_WAIT_S, MOST_WAIT_S = 0.1, 5.0
 """Between tries to reach a database that is away."""
 EXPIRY_S = 60
@@ -73,16 +76,19 @@ class Worker:
         self.signer: Signer | None = None
         self.is_conductor = False
         self._look = asyncio.Event()
+        self._sessions = 0
 
     async def publish(self, message: Message) -> None:
         """Send a message now. Raise ConsoleError if the broker does not take it."""
         if not self._bus.is_connected:
             raise AwayError("the broker cannot be reached", remedy=self._bus.trouble or "Try again.")
         try:
-            async with asyncio.timeout(DELIVERED_WITHIN_S):
+            async with asyncio.timeout(PUBLISHED_WITHIN_S):
                 is_taken = await self._bus.deliver(message)
-        except (BusError, TimeoutError) as error:
-            raise AwayError(f"the broker does not take it: {error}", remedy="Try again.") from error
+        except TimeoutError as error:
+            raise AwayError(f"the broker took nothing for {PUBLISHED_WITHIN_S:g} s", remedy="Try again.") from error
+        except BusError as error:
+            raise ConsoleError(f"the broker does not take it: {error}", remedy=error.remedy) from error
         if not is_taken:
             raise AwayError("the broker does not take it", remedy="Try again.")
         self._figures.published.labels(_kind(message.topic)).inc()
@@ -105,6 +111,7 @@ class Worker:
         """Publish what is due, for ever, while this console conducts."""
         while True:
             await self._bus.until(connected=True)
+            await self._remind()
             count = await self._send_due() if self.is_conductor else 0
             if count < MOST_DUES:
                 await self._pause()
@@ -130,6 +137,20 @@ class Worker:
     def look(self) -> None:
         """Look at once for what is due. From the loop's thread."""
         self._look.set()
+
+    async def _remind(self) -> None:
+        """Publish everything again where the broker has forgotten us: it may have forgotten the pointers, too."""
+        if self.is_conductor and (sessions := self._bus.counters.sessions) != self._sessions:
+            try:
+                await asyncio.to_thread(self._tell_again)
+            except ConsoleError as error:
+                self._complain("tell again", error)
+            else:
+                self._sessions = sessions
+
+    def _tell_again(self) -> None:
+        with self._database.session() as session:
+            tell_again(session, time.time())
 
     async def _pause(self) -> None:
         try:
