@@ -74,11 +74,13 @@ async def opened(
                 "watch itself": agent.control.watch(),
                 "obey wishes": agent.control.obey(),
             }
+        keeping_log: AbstractAsyncContextManager[None] = nullcontext()
         if agent.fleet is not None:
             duties |= agent.fleet.duties()
+            keeping_log = agent.fleet.keeping_log()
         is_orderly = False
         try:
-            async with doing(duties):
+            async with keeping_log, doing(duties):
                 try:
                     yield agent
                 finally:

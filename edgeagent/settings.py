@@ -427,12 +427,16 @@ def overlaid(settings: AgentSettings, changes: Mapping[str, object], name: str =
                 raise SettingsError(f"{name}: {key}: there is no such setting", remedy=_LIST)
         table[last] = value
     try:
-        return AgentSettings.model_validate(document, strict=True)
+        return AgentSettings.model_validate_json(json.dumps(document, default=_revealed), strict=True)
     except ValidationError as error:
-        complaints = [
-            _complaint(AgentSettings, name, _Places(""), details) for details in error.errors()[:MOST_COMPLAINTS]
-        ]
+        found = error.errors()[:MOST_COMPLAINTS]
+        complaints = [_complaint(AgentSettings, name, _Places(""), details) for details in found]
         raise SettingsError("\n".join(dict.fromkeys(complaints)), remedy=_LIST) from error
+
+
+def _revealed(value: object) -> str:
+    """Return a value that is no JSON as it stands in a file; never to be shown."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _located(name: str, text: str, problem: str) -> str:

@@ -3,8 +3,8 @@
 import copy
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from edgeagent.logs import OWN_FIELDS, EventFormatter
@@ -41,8 +41,8 @@ class LogLines(logging.Handler):
         return [f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%fZ} {line}" for at, line in found[-most:]]
 
 
-@contextmanager
-def kept(lines: LogLines) -> Iterator[None]:
+@asynccontextmanager
+async def kept(lines: LogLines) -> AsyncIterator[None]:
     """Keep what is logged while the block runs."""
     root = logging.getLogger()
     root.addHandler(lines)

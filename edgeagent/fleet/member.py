@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edgeagent.errors import EdgeAgentError
 from edgeagent.fleet import wire
 from edgeagent.fleet.gauges import hardware, system
+from edgeagent.fleet.outbox import last_job
 from edgeagent.fleet.settings_kept import KeptSettings
 from edgeagent.link import Bus
 from edgeagent.messages import Message
@@ -36,7 +37,7 @@ class Member:
         """Look at what there is; a damaged identity is said, and the device goes on under the name in its settings."""
         self.in_use, self.kept = in_use, kept
         self.settings = in_use.settings
-        self.job = ""
+        self.job = last_job(self.settings.device.state_dir)
         """The id of the job that came last."""
         device = self.settings.device
         self.broker = self.settings.fleet.broker

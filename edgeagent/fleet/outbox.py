@@ -203,6 +203,18 @@ class Outbox:
             self._rows(older, count - MOST_TOLD)
 
 
+def last_job(state: Path) -> str:
+    """Return the id of the last job that has come to the device with this state folder, empty where none has."""
+    path = state / OUTBOX
+    if not path.exists():
+        return ""
+    outbox = Outbox(path)
+    try:
+        return outbox.last()
+    finally:
+        outbox.close()
+
+
 def _check(database: sqlite3.Connection) -> None:
     for row in database.execute(_ALL):
         _doing(row)

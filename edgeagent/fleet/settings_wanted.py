@@ -111,9 +111,11 @@ def problem_of(settings: AgentSettings, wanted: Mapping[str, Setting]) -> str:
 
 def in_force(settings: AgentSettings, kept: Kept) -> AgentSettings:
     """Return the owner's settings with those of the fleet on top. Raise SettingsError if they do not fit."""
+    if not kept.overlay:
+        return settings
     if problem := problem_of(settings, kept.overlay):
         raise SettingsError(problem, remedy="Allow it in [fleet] may_set, or have the fleet want something else.")
-    return overlaid(settings, kept.overlay, _NAME) if kept.overlay else settings
+    return overlaid(settings, kept.overlay, _NAME)
 
 
 def report(kept: Kept, settings: AgentSettings) -> Reported:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from edgeagent import jobs, topics, voice_health
@@ -100,7 +100,7 @@ class FleetSide:
         duties = {"updates": self.updating.keep()}
         return duties | {"settings of the fleet": self._settling.keep()} if self._settings.enabled else duties
 
-    def keeping_log(self) -> AbstractContextManager[None]:
+    def keeping_log(self) -> AbstractAsyncContextManager[None]:
         """Keep what is logged while the block runs."""
         return log_lines.kept(self._errands.lines)
 

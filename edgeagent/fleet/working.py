@@ -36,8 +36,6 @@ class Work:
     def __init__(self, clerk: Clerk, chores: Mapping[str, Chore]) -> None:
         """Begin with what is on the disk. `chores` are by kinds of jobs."""
         self._clerk, self._chores = clerk, chores
-        self.last = ""
-        """The id of the job that came last."""
         self._running: tuple[str, asyncio.Future[Mapping[str, Any]]] | None = None
         self._come, self._news = asyncio.Event(), asyncio.Event()
 
@@ -45,7 +43,6 @@ class Work:
         """Take a job; one that is known is told again."""
         doing = await self._clerk(lambda outbox: outbox.accept(job, time.time()))
         log.info("job", extra={"job": job.id, "kind": job.kind, "state": doing.state})
-        self.last = job.id
         await self._end_what_is_over()
         self._come.set()
         self._news.set()
@@ -63,7 +60,6 @@ class Work:
         """Carry out what comes, for ever; first what an earlier start has left."""
         if self._clerk.has_anything:
             await self._clerk(lambda outbox: outbox.begin(time.time()))
-            self.last = self.last or await self._clerk(lambda outbox: outbox.last())
             self._come.set()
         self._news.set()
         while True:

@@ -1,0 +1,185 @@
+"""The running daemon in a fleet: settings tried, kept, undone; jobs; a broker of the fleet's own, there and away."""
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from brokers import HAS_MOSQUITTO, eventually, free_port, mosquitto, run
+from fleet.fleet_device import Office, broker_table, device, office
+
+from edgeagent.fleet.diagnostics import unpacked
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
+        reason="mosquitto is not installed: apt-get install mosquitto",
+    ),
+]
+
+
+def reported(fleet: Office) -> tuple[int, str]:
+    last: dict[str, Any] = fleet.last("reported")
+    return last.get("version", 0), last.get("standing", "")
+
+
+def waiting(path: Path) -> int:
+    """Return how many samples wait in an outbox."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as database, suppress(sqlite3.OperationalError):  # it is being made
+        found: int = database.execute("SELECT count(*) FROM samples").fetchone()[0]
+        return found
+    return 0
+
+
+def test_settings_that_the_fleet_wants_are_tried_by_a_new_start_kept_and_told(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as broker:
+            async with office(broker.port) as fleet, device(tmp_path, broker_table("broker", broker.port)) as agent:
+                await eventually(lambda: reported(fleet) == (0, "none"))
+                await fleet.ask("s1", "settings", version=3)
+                await fleet.want(3, hearing__unsure_below=0.55, device__area="kitchen")
+                await eventually(lambda: reported(fleet) == (3, "waiting"))
+                await eventually(lambda: reported(fleet) == (3, "applied"), within_s=60)
+                assert agent.starts == 2
+                assert agent.process.returncode is None, "it is the same process for who supervises it"
+                assert fleet.last("reported")["settings"]["hearing.unsure_below"] == 0.55
+                assert [one["area"] for one in fleet.told["birth"][-1:]] == ["kitchen"]
+                await eventually(lambda: fleet.states("s1") == ["accepted", "working", "done"])
+                told = len(fleet.told["reported"])
+                await fleet.want(2, hearing__unsure_below=0.1)  # A62
+                await eventually(lambda: len(fleet.told["reported"]) > told)
+                assert reported(fleet) == (3, "applied")
+                await fleet.want(4, acting__command_files=("/etc/passwd",))
+                await eventually(lambda: reported(fleet) == (4, "refused"))
+                assert "may_set" in fleet.last("reported")["problem"]
+                await fleet.ask("s2", "settings", version=4)
+                await eventually(lambda: fleet.states("s2")[-1:] == ["failed"])
+                assert fleet.last("job/s2")["code"] == "refused"
+                assert agent.starts == 2
+
+    run(journey(), 120)
+
+
+def test_a35_settings_that_cut_the_device_off_are_undone_by_itself(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as house, mosquitto() as broker:
+            more = f"[fleet]\nundo_after_s = 4\n{broker_table('fleet.broker', broker.port)}"
+            settings = broker_table("broker", house.port) + more
+            async with (
+                office(house.port) as home,
+                office(broker.port) as fleet,
+                device(tmp_path, settings) as agent,
+            ):
+                await eventually(lambda: reported(fleet) == (0, "none"))
+                await fleet.ask("s1", "settings", version=1)
+                await fleet.want(1, fleet__broker__port=free_port(), hearing__unsure_below=0.6)
+                await eventually(lambda: agent.starts == 2, within_s=60)
+                assert home.last("state")["online"], "the house is served meanwhile"
+                await eventually(lambda: reported(fleet) == (1, "undone"), within_s=60)
+                assert "not reached" in fleet.last("reported")["problem"]
+                await eventually(lambda: agent.starts == 3, within_s=60)
+                assert fleet.last("reported")["settings"]["fleet.broker.port"] == broker.port
+                assert fleet.last("reported")["settings"]["hearing.unsure_below"] == 0.4
+                await eventually(lambda: fleet.states("s1") == ["accepted", "working", "failed"])
+                assert fleet.last("job/s1")["code"] == "undone"
+
+    run(journey(), 120)
+
+
+def test_settings_with_which_the_agent_cannot_be_opened_are_undone_by_itself(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as broker:
+            async with office(broker.port) as fleet, device(tmp_path, broker_table("broker", broker.port)) as agent:
+                await fleet.want(1, hearing__recognizer="vosk", hearing__model="no-such-model")
+                await eventually(lambda: reported(fleet) == (1, "undone"), within_s=60)
+                assert "no-such-model" in fleet.last("reported")["problem"]
+                await eventually(lambda: agent.starts == 2, within_s=60)
+                assert fleet.last("reported")["settings"]["hearing.recognizer"] == "pocketsphinx"
+
+    run(journey(), 120)
+
+
+def test_jobs_are_done_once_and_told_until_the_fleet_has_heard(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as broker:
+            settings = broker_table("broker", broker.port) + 'password = "s3cret-of-the-house"\nusername = "u"\n'
+            async with office(broker.port) as fleet, device(tmp_path, settings) as agent:
+                await fleet.ask("i1", "identify", seconds=1)
+                await eventually(lambda: fleet.states("i1") == ["accepted", "working", "done"], within_s=20)
+                await fleet.ask("l1", "logs", lines=50)
+                await eventually(lambda: fleet.states("l1")[-1:] == ["done"])
+                assert any(" ready" in line for line in fleet.last("job/l1")["result"]["lines"])
+                order = {"id": "o1", "text": "my secret wish", "expires": time.time() + 50}
+                await fleet.send("do/say", json.dumps(order).encode())
+                await fleet.ask("t1", "self-test")
+                await eventually(lambda: fleet.states("t1")[-1:] == ["done"], within_s=60)
+                assert fleet.last("job/t1")["result"]["golden"] > 0
+                await fleet.ask("c1", "clips")
+                await eventually(lambda: fleet.states("c1")[-1:] == ["done"], within_s=60)
+                assert fleet.last("job/c1")["result"]["n"] == 0
+                await fleet.ask("d1", "diagnostics")
+                await eventually(lambda: fleet.states("d1")[-1:] == ["done"], within_s=60)
+                bundle = unpacked(fleet.last("job/d1")["result"])
+                assert {"doctor", "settings", "sample", "health", "log", "version", "updates"} <= bundle.keys()
+                assert "s3cret-of-the-house" not in json.dumps(bundle)
+                assert "my secret wish" not in json.dumps(bundle)
+                assert {one["subject"] for one in bundle["doctor"]["findings"]} >= {"disk", "clock", "models"}
+                await fleet.send("job", json.dumps({"id": "x1", "kind": "dance", "created": 1.0}).encode())
+                await eventually(lambda: fleet.states("x1") == ["rejected"])
+                await fleet.ask("r1", "restart")
+                await eventually(lambda: fleet.states("r1") == ["accepted", "working", "done"], within_s=60)
+                await eventually(lambda: agent.starts == 2, within_s=60)
+                count = len(fleet.told["job/r1"])
+                await fleet.ask("r1", "restart")  # A49
+                await eventually(lambda: len(fleet.told["job/r1"]) > count)
+                assert fleet.last("job/r1")["state"] == "done"
+                await agent.kill()
+                await agent.start()
+                await eventually(lambda: fleet.last("birth")["job"] == "r1")
+                assert agent.starts == 3
+
+    run(journey(), 200)
+
+
+def test_a_fleet_that_is_away_is_missed_by_nobody_and_told_everything_when_it_is_back(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as house, mosquitto("allow_anonymous true\npersistence false\n") as broker:
+            more = f"[fleet]\nsample_every_s = 1\n{broker_table('fleet.broker', broker.port)}"
+            settings = broker_table("broker", house.port) + more
+            async with office(house.port) as home, device(tmp_path, settings) as agent:
+                async with office(broker.port) as fleet:
+                    await eventually(lambda: fleet.last("state").get("online"))
+                    boot = fleet.last("birth")["boot"]
+                    assert home.last("birth")["boot"] != boot, "a link of its own, with messages of its own"
+                    assert "hardware" in fleet.last("birth") or "system" in fleet.last("birth")
+                    mute = {"id": "m1", "on": True, "expires": fleet.last("state")["at"] + 50}
+                    await fleet.send("do/mute", json.dumps(mute).encode())
+                    await eventually(lambda: home.last("state")["muted"])
+                    await eventually(lambda: fleet.last("state")["muted"])
+                    await fleet.send("do/mute", json.dumps(mute).encode())  # A46
+                    await fleet.send("desired", b"[" * 5_000)  # A44
+                    await fleet.send("job", b'{"id": "a", "id": "b"}')
+                    await eventually(lambda: fleet.last("metrics").get("counters", {}).get("fleet_refused", 0) >= 2)
+                    assert fleet.last("state")["muted"]
+                broker.stop()
+                samples = tmp_path / "state" / "fleet" / "fleet.db"
+                await eventually(lambda: waiting(samples) >= 3, within_s=20)
+                unmute = {"id": "m3", "on": False, "expires": home.last("state")["at"] + 60}
+                await home.send("do/mute", json.dumps(unmute).encode())
+                await eventually(lambda: not home.last("state")["muted"])
+                broker.start()
+                async with office(broker.port) as fleet:
+                    await eventually(lambda: len(fleet.told.get("metrics", [])) >= 3, within_s=20)
+                    uptimes = [one["uptime_s"] for one in fleet.told["metrics"]]
+                    assert uptimes == sorted(uptimes), "none twice, in their order"
+                    assert fleet.last("birth")["boot"] == boot
+                    assert agent.starts == 1
+
+    run(journey(), 120)
