@@ -62,5 +62,5 @@ class Counted:
         self.counters["decisions"] += 1
         self.counters["repeated"] += is_repeated
         self.counters["ended_by_cap"] += transcript.ended_by == "cap"
-        took_ms = 1_000 * (transcript.heard_s - transcript.words[-1].end_s)
+        took_ms = round(1_000 * (transcript.heard_s - transcript.words[-1].end_s))
         self.decision_ms[bisect_left(HEALTH_BUCKETS_MS, took_ms)] += 1
