@@ -238,11 +238,14 @@ def mark_reached(session: Session, which: ColumnElement[bool], now: float, timeo
     is_out = and_(which, Job.ended.is_(None), Job.due.is_not(None), Job.cancel.is_(False), Job.state != "pending")
     is_there = Job.device.in_(select(Device.id).where(Device.online))
     is_away = Job.device.in_(select(Device.id).where(Device.online.is_(False)))
-    back: dict[str, Any] = {"reached": None} | ({} if timeout_s is None else {"until": None})
-    got: dict[str, Any] = {"reached": now} | ({} if timeout_s is None else {"until": now + timeout_s})
+    back: dict[str, Any] = {"reached": None}
+    got: dict[str, Any] = {"reached": func.coalesce(Job.reached, now)}
+    is_new: ColumnElement[bool] = Job.reached.is_(None)
+    if timeout_s is not None:
+        back["until"], got["until"] = None, now + timeout_s
+        is_new = or_(is_new, Job.until.is_(None))
     _set(session, is_out, Job.told.is_(None), Job.reached.is_not(None), is_away, **back)
-    has_it = or_(Job.told.is_not(None), and_(Job.sent.is_not(None), is_there))
-    _set(session, is_out, Job.reached.is_(None), has_it, **got)
+    _set(session, is_out, is_new, or_(Job.told.is_not(None), and_(Job.sent.is_not(None), is_there)), **got)
 
 
 def _lose(session: Session, now: float) -> None:

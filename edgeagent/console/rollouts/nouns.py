@@ -129,7 +129,7 @@ class Plan(_Form):
     filter: Annotated[str, Field(max_length=2_000)] = ""
     """Which devices, in the filter language; empty: all."""
     pace: Annotated[Shares | Constant | Exponential, Field(discriminator="pace")] = Shares()
-    bake_s: Annotated[float, Field(ge=0, le=90 * DAY_S)] = 3_600.0
+    bake_s: Annotated[float, Field(ge=0, le=90 * DAY_S)] = 6 * 3_600.0
     """How long a wave that has done well is watched before the next one."""
     success_share: Share = 0.98
     failure_share: Share = 0.03

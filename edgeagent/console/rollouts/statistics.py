@@ -2,9 +2,10 @@
 
 Rules:
     - What is compared: rejected, repeated and ended by the cap, each per decision; and the mean time of a decision.
-    - Devices are the units, not decisions: shares are ratios of sums, with the variance that devices differ by (Cochran,
-      Sampling Techniques, 3rd ed., 6.4), so that one talkative house neither decides nor makes sure. For mean times:
-      Welch's test of the devices' means. Both by Student's t with Satterthwaite's degrees of freedom, one-sided.
+    - Devices are the units, not decisions: shares are ratios of sums, with the variance that devices differ by
+      (Cochran, Sampling Techniques, 3rd ed., 6.4), so that one talkative house neither decides nor makes sure. For
+      mean times: Welch's test of the devices' means. Both by Student's t with Satterthwaite's degrees of freedom,
+      one-sided.
     - A group of fewer than LEAST_DEVICES devices or LEAST_CASES decisions says nothing.
     - It is looked several times, so each look gets its part of alpha: the k-th 6 / (pi k)^2 of it, which is all of it
       for endlessly many looks; and each measure gets a fourth of that (Bonferroni). The chance of any false alarm in
@@ -16,7 +17,7 @@ Rules:
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from statistics import fmean, variance
 from typing import Literal
 
@@ -29,7 +30,7 @@ LEAST_CASES_OF_A_MEAN = 5
 MORE_TO_LOOK_AGAIN = 1.25
 Verdict = Literal["worse", "not worse", "too little"]
 _TOP_MS = 1.2 * HEALTH_BUCKETS_MS[-1]
-_MIDDLES_MS = tuple((low + high) / 2 for low, high in pairwise((0, *HEALTH_BUCKETS_MS))) + (_TOP_MS,)
+_MIDDLES_MS = (*((low + high) / 2 for low, high in pairwise((0, *HEALTH_BUCKETS_MS))), _TOP_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,16 @@ class Tally:
     repeated: int = 0
     ended_by_cap: int = 0
     decision_ms: tuple[int, ...] = ()
+
+    def plus(self, other: "Tally") -> "Tally":
+        """Return both together."""
+        return Tally(
+            self.decisions + other.decisions,
+            self.rejected + other.rejected,
+            self.repeated + other.repeated,
+            self.ended_by_cap + other.ended_by_cap,
+            tuple(map(sum, zip_longest(self.decision_ms, other.decision_ms, fillvalue=0))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
