@@ -135,6 +135,8 @@ def _told_pace(plan: Plan) -> str:
 def _what(form: Mapping[str, str]) -> dict[str, Any]:
     kind = form.get("kind", "")
     if kind == "update":
+        if not form.get("version", "").strip():
+            raise ConsoleError("which version shall it be?", remedy="Write one, as 1.3.0; Releases lists them.")
         return {"kind": kind, "family": form.get("family", "").strip(), "version": form.get("version", "").strip()}
     if kind == "settings":
         return {"kind": kind, "settings": settings_typed(form.get("settings", ""))}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import Session
 
 from edgeagent.console.rollouts.counting import class_of, counts_of
@@ -62,9 +62,12 @@ def waves(session: Session, rollout: Rollout) -> Sequence[Counts]:
 
 
 def devices(session: Session, rollout: Rollout, show: str, page: int, size: int = DEVICES_ON_A_PAGE) -> PageOf:
-    """Return a page of a rollout's devices with their jobs: those that failed first."""
+    """Return a page of a rollout's devices with their jobs: those that failed first, then what is open."""
     is_it = Job.rollout == rollout.id
-    wanted = select(Job).where(is_it, *_shown(show)).order_by(Job.state.not_in(FAILED), Job.wave, Job.id)
+    rank = case(
+        (Job.state.in_(FAILED), 0), (Job.state == "pending", 3), (Job.ended.is_(None), 1), (Job.told.is_(None), 4), else_=2
+    )
+    wanted = select(Job).where(is_it, *_shown(show)).order_by(rank, Job.wave, Job.id)
     found = page_of(session, wanted, page, size)
     ids = [job.device for job in found.items]
     rows = session.execute(select(Device.id, Device.name, Device.title).where(Device.id.in_(ids)))

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from edgeagent.console.web.pages import (
     account,
     audit,
+    commands,
     device,
     device_changes,
     enrolment,
@@ -31,4 +32,5 @@ def routers() -> Sequence[APIRouter]:
         account.router,
         releases.router,
         rollouts.router,
+        commands.router,
     )

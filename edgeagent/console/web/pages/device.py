@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Form, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from edgeagent.console.tables import Device
 from edgeagent.console.web import charts, events_view, health_view, registry_view
 from edgeagent.console.web.say import Answered
-from edgeagent.console.web.visits import Viewing, Visit
+from edgeagent.console.web.say import say as say_to
+from edgeagent.console.web.visits import Operating, Viewing, Visit
 
 router = APIRouter(include_in_schema=False)
 LATELY = 10
@@ -48,6 +50,20 @@ def overview_page(
             look=events_view.kind_of,
             answered=answered,
         )
+
+
+@router.post("/f/{fleet}/d/{device}/say")
+async def say(visit: Operating, device: str, text: Annotated[str, Form(min_length=1, max_length=500)]) -> Response:
+    """Have a device do as if something had been said, and show what came of it."""
+    found = await run_in_threadpool(to_be_told, visit, device)
+    answered = await say_to(visit.site, found, text)
+    return await run_in_threadpool(overview_page, visit, device, answered=answered)
+
+
+def to_be_told(visit: Visit, name: str) -> Device:
+    """Return a device that is about to be ordered something; that is audited, the words are not."""
+    with visit.changing("device.say", name) as session:
+        return registry_view.device_of(session, visit.fleet, name)
 
 
 @router.get("/f/{fleet}/d/{device}/log")
