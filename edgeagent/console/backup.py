@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from sqlalchemy import URL
+
 from edgeagent.console.database import Database
 from edgeagent.console.errors import AwayError, ConsoleError
 
@@ -109,7 +111,8 @@ def _file(database: Database, command: str) -> Path:
 
 def _named(database: Database) -> str:
     """Return how PostgreSQL's tools are told which database; they ask for the password themselves (A87)."""
-    plain = database.url.set(drivername="postgresql", password=None)
+    url = database.url
+    plain = URL.create("postgresql", url.username, None, url.host, url.port, url.database)
     return f"'{plain.render_as_string()}'"
 
 
