@@ -33,8 +33,8 @@ AT_ONCE = 200
 DIAL_S = 15.0
 SPARE_DESCRIPTORS = 200
 """Descriptors of this process that are no devices."""
-KEPT_SAMPLES = 24
-"""Samples that a device keeps of a time without the fleet."""
+KEPT_SAMPLES = 168
+"""Samples that a device keeps of a time without the fleet: a week of hours. The daemon keeps up to 2,500."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,9 @@ class SimulatedFleet:
         return (one for one in self.stations if self._draw.random() < share)
 
     def go_away(self, share: float) -> int:
-        """Cut a share of the devices off, until `come_back`; they go on by themselves."""
-        gone = [one for one in self.chosen(share) if one.is_wanted]
+        """Cut the last share of the devices off, until `come_back`; they go on by themselves."""
+        first = round(len(self.stations) * (1 - share))
+        gone = [one for one in self.stations[max(0, first) :] if one.is_wanted]
         for station in gone:
             station.is_wanted = False
             station.cut()

@@ -7,6 +7,7 @@ What it remembers over a new start: jobs, settings, releases. What it counts beg
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from edgeagent import __version__, jobs, topics
 from edgeagent.errors import PayloadError
@@ -22,6 +23,8 @@ FAMILY = "command-en"
 FIRST_VERSION = "1.0.0"
 BOARDS = ("rpi4", "rpi5", "rpi-zero-2", "jetson-nano", "generic")
 _LEAST_S = 0.05
+_PATIENCE_S = 5.0
+"""Between looks at whether the settings have come that a job waits for."""
 _NEW_STARTS = {("switching", "probation"), ("switching", "rolled back"), ("probation", "rolled back")}
 """Where the program is started anew, with another release."""
 
@@ -56,6 +59,12 @@ class Device:
         self.seq, self.born, self.use = 0, now, Use.none()
         self.wants_restart = False
         self.is_worse = self._habits.is_worse(self.index, self.releases[FAMILY])
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Return what it listens to."""
+        desired = f"{self.address.up.removesuffix('up')}dn/desired"
+        return self.address.orders, self.address.job, desired, wire.announcement(self.address.fleet)
 
     @property
     def will(self) -> Message:
@@ -117,26 +126,15 @@ class Device:
             return []
 
     def work(self, now: float) -> list[Message]:
-        """Carry on with the job under way, by one step."""
-        course = self.jobs.under_way
-        if course is None:
-            self.due = NEVER
-            return []
-        if now < course.due or (
-            course.kind == "settings" and course.state == "working" and self.desired < course.wanted
-        ):
-            self._plan(now)
-            return []
-        before = course.state
-        course.advance(now)
-        answers = [self._progress(course, now)]
-        if course.state == "confirmed":
-            self.releases = self.releases | {course.family: course.version}
-        self.wants_restart = (before, course.state) in _NEW_STARTS or (course.kind, before) == ("restart", "accepted")
-        course.due = now + self._habits.step_s(self.index, course.id, course.step)
-        if course.state == "confirmed":
-            self.is_worse = self._habits.is_worse(self.index, self.releases[FAMILY])
-            answers += self.greetings(now)[:1]
+        """Carry on with what is due, each job by one step."""
+        answers: list[Message] = []
+        for course in self.jobs.under_way:
+            if now < course.due:
+                continue
+            if course.state == "working" and self.desired < course.wanted:
+                course.due = now + _PATIENCE_S
+            else:
+                answers += self._step(course, now)
         self._plan(now)
         return answers
 
@@ -159,8 +157,20 @@ class Device:
             drawn = self._habits.draw(self.index, f"week:{self.heard}:{count}")
             for _ in range(uttered):
                 self.use.hear(drawn, is_worse=self.is_worse)
-            kept.append(self.sample(now, at=now - past_s + every_s * (count + 1)))
+            kept.append(replace(self.sample(now, at=now - past_s + every_s * (count + 1)), qos=1))
         return kept
+
+    def _step(self, course: Course, now: float) -> list[Message]:
+        before = course.state
+        course.advance(now)
+        course.due = now + self._habits.step_s(self.index, course.id, course.step)
+        if (before, course.state) in _NEW_STARTS or (course.kind, before) == ("restart", "accepted"):
+            self.wants_restart = True
+        if course.state == "confirmed":
+            self.releases = self.releases | {course.family: course.version}
+            self.is_worse = self._habits.is_worse(self.index, course.version)
+            return [self._progress(course, now), *self.greetings(now)[:1]]
+        return [self._progress(course, now)]
 
     def _job(self, payload: bytes, now: float) -> list[Message]:
         if not payload:
@@ -191,6 +201,8 @@ class Device:
         wanted = wire.read(wire.Desired, payload, largest=wire.LARGEST_BYTES)
         if wanted.version > self.desired:  # A62: a lower one is old news
             self.desired, self.settings, self.standing = wanted.version, wanted.settings, "applied"
+            for course in self.jobs.under_way:
+                course.due = now if course.wanted else course.due
         self._plan(now)
         return [self.reported()]
 
@@ -220,8 +232,8 @@ class Device:
         return wire.progress(self.address, how)
 
     def _plan(self, now: float) -> None:
-        course = self.jobs.under_way
-        self.due = NEVER if course is None else max(course.due, now + _LEAST_S)
+        due = [one.due for one in self.jobs.under_way]
+        self.due = max(min(due), now + _LEAST_S) if due else NEVER
 
     def _event(self, what: Command | Outcome | Rejection, now: float) -> Message:
         return topics.event(self.address, what, boot=self.boot, seq=self._next(), at_s=now)

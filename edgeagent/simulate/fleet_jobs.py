@@ -3,7 +3,8 @@
 Rules:
     - A job that is known is told again, and never begun again; `executions` counts what the tests want to see at 1.
     - An update goes through the states of `edgeagent.update.states`, by that table; others are accepted, working, done.
-    - The newest job wins: an older one under way is ended as superseded, one that comes late is not begun.
+    - Updates go beside everything else. Of each, the newest job wins: an older one that is under way is ended as
+      superseded, one that comes late is not begun.
 """
 
 from dataclasses import dataclass
@@ -92,20 +93,20 @@ class Jobs:
         self.courses: dict[str, Course] = {}
 
     @property
-    def under_way(self) -> Course | None:
-        """Return what is to be carried on: the oldest that has not ended, for a newer one waits for its end."""
-        return next((one for one in self.courses.values() if not one.is_ended), None)
-
-    @property
-    def newest(self) -> Course | None:
-        """Return the job that was asked for last."""
-        return max(self.courses.values(), key=lambda one: one.created, default=None)
+    def under_way(self) -> list[Course]:
+        """Return what is to be carried on: the oldest that have not ended, for a newer one waits for their end."""
+        first: dict[bool, Course] = {}
+        for one in self.courses.values():
+            if not one.is_ended:
+                first.setdefault(one.kind == "update", one)
+        return list(first.values())
 
     def accept(self, asked: Course) -> Course:
         """Return the job as it stands: a known one as it is, a new one as accepted, an older one as superseded."""
         if known := self.courses.get(asked.id):
             return known
-        newest = self.newest
+        alike = (one for one in self.courses.values() if (one.kind == "update") == (asked.kind == "update"))
+        newest = max(alike, key=lambda one: one.created, default=None)
         if newest is not None and newest.created > asked.created:
             asked.state = "superseded"
         elif newest is not None:

@@ -204,9 +204,8 @@ class Station(asyncio.Protocol):
             return
         self.is_up, self.session_present = True, answer.session_present
         self._around.tally.connected += 1
-        address = self.device.address
         if not answer.session_present:
-            filters = [(f"{address.up.removesuffix('up')}dn/#", 1), (f"ea/1/{address.fleet}/all/dn/#", 1)]
+            filters = [(one, 1) for one in self.device.filters]
             self._write(mqtt_packets.subscribe(self._next(), filters, self._around.version))
         self.waiting[:0] = self.device.greetings(self._around.now())
         self._pump()

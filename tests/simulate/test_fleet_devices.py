@@ -92,6 +92,13 @@ def test_the_newer_job_wins_and_an_older_one_that_comes_late_is_not_begun() -> N
     assert one.jobs.courses["j2"].executions == 0
 
 
+def test_an_update_goes_on_beside_another_job() -> None:
+    one = device()
+    give(one, update("j1", "1.1.0"))
+    give(one, wire.written(wire.FleetJob(id="j2", kind="identify", created=NOW + 1)))
+    assert {how.job: how.state for how in finish(one)} == {"j1": "confirmed", "j2": "done"}
+
+
 @pytest.mark.parametrize("steps", [0, 1, 4, 9])
 def test_a_job_that_is_called_back_ends_and_nothing_is_installed(steps: int) -> None:
     one = device()
