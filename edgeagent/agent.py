@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,7 @@ from edgeagent.act.safety import Ruling
 from edgeagent.act.storm import Storm
 from edgeagent.act.vocabulary import lists_of
 from edgeagent.agenda import AGENDA, Agenda
-from edgeagent.answer.patterns import Pattern, Sign, pattern_of
-from edgeagent.answer.voice import Voice
+from edgeagent.answer.patterns import Pattern, pattern_of
 from edgeagent.audit import AUDIT, Trail
 from edgeagent.bell import BELL, Wish
 from edgeagent.bridges.control import Control
@@ -32,8 +31,6 @@ from edgeagent.bridges.homeassistant import Condition, InHomeAssistant
 from edgeagent.bridges.services import Answered
 from edgeagent.errors import BusError, EdgeAgentError, ModelError
 from edgeagent.grammar import commands
-from edgeagent.hear.quality import SoundQuality
-from edgeagent.hear.waking import Bell
 from edgeagent.idleness import Idleness
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
@@ -42,13 +39,11 @@ from edgeagent.messages import (
     Answer,
     Command,
     Device,
-    Frame,
     Interpretation,
     Kind,
     Message,
     Outcome,
     Rejection,
-    Report,
     Step,
     Woken,
 )
@@ -56,6 +51,7 @@ from edgeagent.muting import keep_muted
 from edgeagent.notes import Notes
 from edgeagent.obeying import Surroundings, carry_out_due, obey, say
 from edgeagent.orders import Orders, is_urgent
+from edgeagent.parts import Parts, Source
 from edgeagent.pipeline import Heard
 from edgeagent.recognizers import wordings_of
 from edgeagent.reports import Reports
@@ -73,8 +69,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Source = Callable[[threading.Event], Iterable[Frame]]
-"""Gives frames until the event is set."""
+__all__ = ["TAUGHT", "Agent", "Parts", "Source"]
 
 QUIET_S = 0.3
 """Announcements come in a burst: when none has come for this long, the names are compiled."""
@@ -89,25 +84,6 @@ DUE_SOON_S = 30.0
 """A new start takes seconds, on a small board many."""
 WAITING_EVENTS = 100
 """Reports that wait to be handed to the bus; it has an outbox of its own, so they hardly wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the user of an agent chooses: who is told of every step, and who speaks the answers.
-
-    While `deaf` is set, nothing is heard: a voice sets it while it speaks. Who rings the `bell` is listened to next.
-    While `muted` is set, the microphone is closed. `signs` show without words what is going on. What the `sound` is
-    like is counted by who hears it.
-    """
-
-    report: Report
-    voices: tuple[Voice, ...] = ()
-    deaf: threading.Event = field(default_factory=threading.Event)
-    bell: Bell = field(default_factory=Bell)
-    muted: threading.Event = field(default_factory=threading.Event)
-    sound: SoundQuality = field(default_factory=SoundQuality)
-    signs: tuple[Sign, ...] = ()
-    is_dry_run: bool = False
 
 
 class Agent:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from edgeagent.errors import PayloadError
 from edgeagent.fleet import settings_wanted as rules
@@ -34,6 +35,7 @@ class Settling:
         self.wants_new_start = False
         """Set by who wants one for another reason."""
         self._news = asyncio.Event()
+        self._writing = asyncio.Lock()
 
     @property
     def kept(self) -> Kept:
@@ -54,8 +56,7 @@ class Settling:
         except PayloadError as error:
             log.warning("settings refused", extra={"problem": str(error)})
             raise
-        await asyncio.to_thread(self._files.desire, wanted, is_reached=self._bus.is_connected)
-        await self._tell()
+        await self._change(partial(self._files.desire, wanted, is_reached=self._bus.is_connected))
 
     async def keep(self) -> None:
         """Try, keep or undo settings, for ever.
@@ -69,8 +70,7 @@ class Settling:
             reached_at = now if is_reached else reached_at
             if self.kept.standing == "trial":
                 if now - began >= LASTS_S and (is_reached or self.kept.starts):
-                    await asyncio.to_thread(self._files.reach if is_reached else self._files.last)
-                    await self._tell()
+                    await self._change(self._files.reach if is_reached else self._files.last)
                 if rules.is_cut_off(self.kept, now - reached_at, self._undo_after_s):
                     await self._undo()
             if (self._files.is_new_start_due or self.wants_new_start) and self._is_idle():
@@ -81,9 +81,11 @@ class Settling:
     async def _undo(self) -> None:
         trouble = self._bus.trouble or "no answer"
         why = f"the fleet was not reached with them for {self._undo_after_s:g} s: {trouble}"
-        await asyncio.to_thread(self._files.undo, why)
-        await self._tell()
+        await self._change(partial(self._files.undo, why))
 
-    async def _tell(self) -> None:
+    async def _change(self, change: Callable[[], None]) -> None:
+        """Have one thing change after the other, on the disk, and tell the fleet."""
+        async with self._writing:
+            await asyncio.to_thread(change)
         self._news.set()
         await tell(self._bus, wire.reported(self._address, self._files.report()))

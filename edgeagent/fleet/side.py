@@ -108,15 +108,7 @@ class FleetSide:
         """Take what came for the fleet's side. Return False for anything else. Never raises for what came."""
         if received.topic not in self.filters:
             return False
-        try:
-            is_renewal = self._renewing is not None and await self._renewing.take(received)
-            is_taken = not is_renewal and await self._take(received)
-        except Exception:  # the boundary: who sends what breaks us ends nothing
-            log.exception("message of the fleet not taken", extra={"topic": received.topic})
-            self._sampling.refused += 1
-            is_taken = True
-        if is_taken:
-            received.acknowledge()
+        await self._contained(received)
         return True
 
     def note(self, step: Step) -> None:
@@ -132,6 +124,10 @@ class FleetSide:
         """Tell the fleet that the microphone is closed, or open, where it has a link of its own."""
         if self.is_apart:
             self._send(self._reports.state(online=True, muted=on))
+
+    async def tell_sample(self) -> None:
+        """Tell what is counted and measured now, or keep it until the fleet is back."""
+        await self._sampling.tell()
 
     async def farewell(self) -> None:
         """Tell the last of this run, and that it is over."""
@@ -158,24 +154,36 @@ class FleetSide:
         """Take what comes over the fleet's own link, for ever."""
         self._bus.subscribe(self._address.orders, *self.filters)
         async for received in self._bus.received():
-            if topics.matches(self._address.orders, received.topic):
-                await self._host.orders.take(received, self._address)
-            elif not await self.take(received):
-                self._sampling.refused += 1
-                received.acknowledge()
+            await self._contained(received)
+
+    async def _contained(self, received: Received) -> None:
+        try:
+            is_taken = await self._take(received)
+        except PayloadError:
+            is_taken = True
+            self._sampling.refused += 1
+        except Exception:  # the boundary: who sends what breaks us ends nothing
+            log.exception("message of the fleet not taken", extra={"topic": received.topic})
+            is_taken = True
+            self._sampling.refused += 1
+        if is_taken:
+            received.acknowledge()
 
     async def _take(self, received: Received) -> bool:
-        """Take a message; return whether it is to be acknowledged here."""
-        try:
-            if received.topic == self._desired:
-                await self._settling.take(received.payload)
-                return True
-            if received.topic == self._address.job and await self._is_ours(received.payload):
-                return True
-        except PayloadError:
-            self._sampling.refused += 1
+        """Take a message; return whether it is to be acknowledged here. Raise PayloadError for what is none of ours."""
+        if self._renewing is not None and await self._renewing.take(received):
+            return False
+        if self.is_apart and topics.matches(self._address.orders, received.topic):
+            await self._host.orders.take(received, self._address)
+            return False
+        if received.topic == self._desired:
+            await self._settling.take(received.payload)
             return True
-        return not await self.updating.take(received)
+        if received.topic == self._address.job and await self._is_ours(received.payload):
+            return True
+        if await self.updating.take(received):
+            return False
+        raise PayloadError(f"{received.topic}: nothing of ours")
 
     async def _is_ours(self, payload: bytes) -> bool:
         """Take a job; return False for one of the updates. Raise PayloadError for what is none."""
