@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from edgeagent.console.errors import ConsoleError
@@ -52,8 +52,6 @@ LASTS_S: Mapping[str, float] = {
 LASTS_ELSE_S = 7 * 86_400.0
 ENDS_WITHIN_S = 3 * 86_400.0
 """How long a job may take beyond the time until which it may begin."""
-LOST_WITHIN_S = 86_400.0
-"""For how long after its end in the fleet a device's jobs are looked for: more than a console is ever down."""
 _OPTIONS: Mapping[str, TypeAdapter[Any]] = {
     "logs": TypeAdapter(Annotated[int, Field(ge=1, le=86_400 * 90)]),
     "identify": TypeAdapter(Annotated[int, Field(ge=1, le=60)]),
@@ -205,7 +203,7 @@ def call_back(session: Session, which: ColumnElement[bool], reason: str, now: fl
     """Call back all open jobs of these: those that were not sent end at once, also those that nobody has begun."""
     is_open = and_(which, Job.ended.is_(None))
     _set(session, is_open, Job.state == "pending", state="skipped", reason=reason, ended=now)
-    is_away = Job.device.in_(select(Device.id).where(Device.online.is_(False)))
+    is_away = exists().where(Device.id == Job.device, Device.online.is_(False))
     gone = {"state": "cancelled", "reason": reason, "ended": now}
     _set(session, is_open, Job.told.is_(None), is_away, **gone, cancel=True, due=now, tries=0)
     asked = {"cancel": True, "reason": reason, "until": now + CANCEL_WAIT_S}
@@ -224,7 +222,9 @@ def sweep(session: Session, now: float) -> None:
     ):
         over = {"state": "timed out", "ended": now, "reason": reason}
         _set(session, is_over, was_reached, **over, cancel=True, due=now, tries=0)
-    _lose(session, now)
+    is_gone = exists().where(Device.id == Job.device, Device.retired.is_not(None))
+    is_out = and_(Job.ended.is_(None), Job.due.is_not(None))
+    _set(session, is_out, is_gone, state="lost", reason="The device was retired.", ended=now)
     mark_reached(session, Job.rollout.is_(None), now, None)
     sweep_pointers(session, now)
     session.expire_all()
@@ -236,8 +236,8 @@ def mark_reached(session: Session, which: ColumnElement[bool], now: float, timeo
     From then on they have `timeout_s`; None leaves them what they had.
     """
     is_out = and_(which, Job.ended.is_(None), Job.due.is_not(None), Job.cancel.is_(False), Job.state != "pending")
-    is_there = Job.device.in_(select(Device.id).where(Device.online))
-    is_away = Job.device.in_(select(Device.id).where(Device.online.is_(False)))
+    is_there = exists().where(Device.id == Job.device, Device.online.is_(True))
+    is_away = exists().where(Device.id == Job.device, Device.online.is_(False))
     back: dict[str, Any] = {"reached": None}
     got: dict[str, Any] = {"reached": func.coalesce(Job.reached, now)}
     is_new: ColumnElement[bool] = Job.reached.is_(None)
@@ -246,13 +246,6 @@ def mark_reached(session: Session, which: ColumnElement[bool], now: float, timeo
         is_new = or_(is_new, Job.until.is_(None))
     _set(session, is_out, Job.told.is_(None), Job.reached.is_not(None), is_away, **back)
     _set(session, is_out, is_new, or_(Job.told.is_not(None), and_(Job.sent.is_not(None), is_there)), **got)
-
-
-def _lose(session: Session, now: float) -> None:
-    retired = list(session.scalars(select(Device.id).where(Device.retired > now - LOST_WITHIN_S)))
-    for first in range(0, len(retired), 500):
-        some = Job.device.in_(retired[first : first + 500])
-        _set(session, some, Job.ended.is_(None), state="lost", reason="The device was retired.", ended=now)
 
 
 def _set(session: Session, *which: ColumnElement[bool], **values: Any) -> None:

@@ -8,8 +8,8 @@ Rules:
     - A pointer is retained, so a device that is away need not be told twice. One that is there and tells nothing is
       told again, ever more seldom; one whose birth names another pointer is told at once.
     - One pointer per device: cancellations first, then the newest job that is open.
-    - Operators' jobs get up to half of a batch, settings and removals a quarter each, rollouts the rest; what is due
-      first goes first, so that nobody waits for ever.
+    - Operators' jobs are sure of half of a batch, settings, removals and rollouts of an eighth of it at least; what is
+      left over is anybody's. Of each, what is due first goes first, so that nobody waits for ever.
 """
 
 import json
@@ -57,18 +57,20 @@ class Due:
 
 def due_messages(session: Session, now: float, most: int = 500) -> list[Due]:
     """Return pointers to publish now, at most so many. Reads only; `published` notes that the broker has them."""
-    by_device: dict[int, Due] = {}
-    operators = session.execute(_open_due(now, Job.rollout.is_(None)).limit(max(1, most // 2))).all()
-    for row in operators:
-        by_device.setdefault(row.device, _pointer(row))
-    for due in _removals(session, now, max(1, most // 4)):
-        by_device.setdefault(due.device, due)
-    settings = _settings_due(session, now, max(1, most // 4))
-    rest = most - len(by_device) - len(settings)
-    if rest > 0:
-        for row in session.execute(_open_due(now, Job.rollout.is_not(None)).limit(rest)):
-            by_device.setdefault(row.device, _pointer(row))
-    return [*by_device.values(), *settings][:most]
+    operators = [_pointer(row) for row in session.execute(_open_due(now, Job.rollout.is_(None)).limit(most))]
+    settings, gone = _settings_due(session, now, most), _removals(session, now, most)
+    rollouts = [_pointer(row) for row in session.execute(_open_due(now, Job.rollout.is_not(None)).limit(most))]
+    shares = ((operators, most // 2), (settings, most // 8), (gone, most // 8), (rollouts, most // 4))
+    found: dict[tuple[int, bool], Due] = {}
+    for due in _fairly(most, *shares):
+        found.setdefault((due.device, due.what == "desired"), due)
+    return list(found.values())
+
+
+def _fairly(most: int, *queues: tuple[Sequence[Due], int]) -> list[Due]:
+    """Return what each queue is sure of, and then what others have left over, in their order."""
+    sure = [due for queue, share in queues for due in queue[: max(1, share)]]
+    return (sure + [due for queue, share in queues for due in queue[max(1, share) :]])[:most]
 
 
 def published(session: Session, dues: Sequence[Due], now: float) -> None:
@@ -138,7 +140,7 @@ def sweep_pointers(session: Session, now: float) -> None:
         Job.ended.is_(None), Job.due <= now, Job.tries > 0, Job.told.is_not(None), Job.cancel.is_(False)
     )
     session.execute(has_said_so.values(due=TOLD), execution_options=_QUIETLY)
-    is_replaced = Job.device.in_(select(Device.id).where(Device.job != "", Device.job != Job.id).correlate(Job))
+    is_replaced = exists().where(Device.id == Job.device, Device.job != "", Device.job != Job.id)
     for is_off in (Job.ended.is_not(None), and_(Job.ended.is_(None), Job.due <= now, Job.state == "pending")):
         replaced = update(Job).where(is_off, Job.due.is_not(None), is_replaced)
         session.execute(replaced.values(due=None), execution_options=_QUIETLY)
