@@ -17,6 +17,7 @@ from brokers import settings as broker_settings
 from edgeagent.bus import Bus, connect
 from edgeagent.fleet.wire import Desired, FleetJob, desired, job
 from edgeagent.messages import Message
+from edgeagent.settings import BrokerSettings
 from edgeagent.topics import Address
 
 HERE = Address("home", "edgeagent")
@@ -26,15 +27,15 @@ PROGRAM = (sys.executable, "-m", "edgeagent")
 class Office:
     """Whoever looks after the fleet, on its broker: what was told, by topic below `up/`, in the order it came."""
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self, bus: Bus, address: Address = HERE) -> None:
+        self.bus, self.address = bus, address
         self.told: dict[str, list[dict[str, Any]]] = {}
 
     async def listen(self) -> None:
         """Take down what is told, for ever."""
-        self.bus.subscribe(f"{HERE.up}/#")
+        self.bus.subscribe(f"{self.address.up}/#")
         async for received in self.bus.received():
-            topic = received.topic.removeprefix(f"{HERE.up}/")
+            topic = received.topic.removeprefix(f"{self.address.up}/")
             if not topic.startswith("ha/"):  # Home Assistant's, in its own words
                 self.told.setdefault(topic, []).append(json.loads(received.payload))
             received.acknowledge()
@@ -51,15 +52,15 @@ class Office:
     async def want(self, version: int, **settings: Any) -> None:
         """Want settings; a dot in a key is written as two underscores."""
         wanted = Desired(version=version, settings={key.replace("__", "."): value for key, value in settings.items()})
-        await self.bus.publish(desired(HERE, wanted))
+        await self.bus.publish(desired(self.address, wanted))
 
     async def ask(self, job_id: str, kind: Any, **options: Any) -> None:
         """Give a job."""
-        await self.bus.publish(job(HERE, FleetJob(id=job_id, kind=kind, created=time.time(), options=options)))
+        await self.bus.publish(job(self.address, FleetJob(id=job_id, kind=kind, created=time.time(), options=options)))
 
     async def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish below `dn/` whatever it is."""
-        await self.bus.publish(Message(f"ea/1/home/d/edgeagent/dn/{topic}", payload, qos=1, retain=retain))
+        await self.bus.publish(Message(f"{self.address.job.removesuffix('job')}{topic}", payload, qos=1, retain=retain))
 
 
 class Device:
@@ -115,10 +116,13 @@ def broker_table(name: str, port: int) -> str:
 
 
 @asynccontextmanager
-async def office(port: int) -> AsyncIterator[Office]:
-    """Give somebody who looks after the fleet on the broker of this port."""
-    async with connect(broker_settings(port), client_id="office") as bus:
-        found = Office(bus)
+async def office(
+    broker: int | BrokerSettings, address: Address = HERE, client_id: str = "office"
+) -> AsyncIterator[Office]:
+    """Give somebody who looks after a device on a broker, by settings or by its port on this machine."""
+    settings = broker_settings(broker) if isinstance(broker, int) else broker
+    async with connect(settings, client_id=client_id) as bus:
+        found = Office(bus, address)
         listening = asyncio.create_task(found.listen())
         try:
             yield found

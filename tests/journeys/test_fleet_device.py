@@ -10,9 +10,17 @@ from typing import Any
 
 import pytest
 from brokers import HAS_MOSQUITTO, eventually, free_port, mosquitto, run
+from console.hardened_broker import HardenedBroker, answering_console, database, hardened_broker
 from fleet.fleet_device import Office, broker_table, device, office
 
+from edgeagent.console.database import Database
+from edgeagent.console.enrolment import enrol, new_token
 from edgeagent.fleet.diagnostics import unpacked
+from edgeagent.fleet.identity import Identity
+from edgeagent.fleet.identity_keys import make_key, request
+from edgeagent.fleet.identity_store import Identities
+from edgeagent.fleet.wire import EnrolRequest
+from edgeagent.topics import Address
 
 pytestmark = [
     pytest.mark.slow,
@@ -181,5 +189,62 @@ def test_a_fleet_that_is_away_is_missed_by_nobody_and_told_everything_when_it_is
                     assert uptimes == sorted(uptimes), "none twice, in their order"
                     assert fleet.last("birth")["boot"] == boot
                     assert agent.starts == 1
+
+    run(journey(), 120)
+
+
+def enrolled_long_ago(broker: HardenedBroker, made: Database, state: Path) -> Identity:
+    """Give a device an identity that is due for renewal."""
+    then = time.time() - 61 * 86_400.0
+    key = make_key("file")
+    with made.session() as session:
+        _, secret = new_token(
+            session, fleet="home", serial="S-1", device="kitchen", tags={}, by="tests", now=then, lasts_s=3_600
+        )
+        asked = EnrolRequest(serial="S-1", token=secret, csr=request(key, "kitchen"))
+        answer = enrol(session, broker.authority, "home", asked, then, nonce="n")
+    store = Identities(state)
+    store.add(key, answer.certificate, answer.ca, Address("home", "kitchen"))
+    return store.adopt()
+
+
+def test_an_enrolled_device_is_met_under_its_own_name_over_tls_and_renews_its_certificate(tmp_path: Path) -> None:
+    async def journey() -> None:
+        (tmp_path / "state").mkdir()
+        made = database(tmp_path)
+        with mosquitto() as house, hardened_broker(tmp_path / "broker", consoles=("1", "2")) as broker:
+            old = enrolled_long_ago(broker, made, tmp_path / "state")
+            settings = broker_table("broker", house.port) + broker_table("fleet.broker", broker.plan.port)
+            async with (
+                answering_console(broker, made),
+                office(broker.console("2"), old.address, "console-2") as fleet,
+                device(tmp_path, settings) as agent,
+            ):
+                await eventually(lambda: fleet.last("state").get("online"), within_s=20)
+                assert fleet.last("birth")["device"] == "kitchen"
+                await eventually(lambda: Identities(tmp_path / "state").current() != old, within_s=30)
+                await fleet.ask("j1", "logs")
+                await eventually(lambda: fleet.states("j1")[-1:] == ["done"])
+                await fleet.ask("r1", "restart")
+                await eventually(lambda: agent.starts == 2, within_s=60)
+                await eventually(lambda: fleet.states("r1")[-1:] == ["done"])
+                assert fleet.last("birth")["certificate_until"] > old.not_after
+
+    run(journey(), 120)
+
+
+def test_a35_settings_with_which_three_starts_do_not_last_are_undone(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as house, mosquitto() as broker:
+            settings = broker_table("broker", house.port) + broker_table("fleet.broker", broker.port)
+            async with office(broker.port) as fleet, device(tmp_path, settings) as agent:
+                await eventually(lambda: reported(fleet) == (0, "none"))
+                await fleet.want(1, fleet__broker__port=free_port())
+                await eventually(lambda: agent.starts == 2, within_s=60)
+                for _ in range(3):
+                    await agent.kill()
+                    await agent.start()
+                await eventually(lambda: reported(fleet) == (1, "undone"))
+                assert "did not last" in fleet.last("reported")["problem"]
 
     run(journey(), 120)
