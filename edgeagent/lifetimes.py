@@ -5,7 +5,7 @@ import fcntl
 import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,10 +17,11 @@ from edgeagent.bridges.services import Services, serve_wyoming
 from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
-from edgeagent.errors import ModelError, SettingsError
+from edgeagent.errors import BusError, ModelError, SettingsError
 from edgeagent.fleet.member import Member, house_reports
 from edgeagent.fleet.settings_kept import KeptSettings
 from edgeagent.fleet.side import FleetSide
+from edgeagent.fleet.telling import down_for_good
 from edgeagent.link import Bus
 from edgeagent.listening import Listening
 from edgeagent.muting import is_muted
@@ -105,12 +106,21 @@ def _is_asked_for(error: BaseException) -> bool:
 
 @asynccontextmanager
 async def _fleet(member: Member | None, house: Bus) -> AsyncIterator[Bus]:
-    """Give the link on which the fleet is met: one of its own where it has a broker of its own."""
+    """Give the link on which the fleet is met: one of its own where it has a broker of its own.
+
+    Where that can never be one, the house is served all the same, and the link stays down.
+    """
     if member is None or member.broker is None:
         yield house
         return
     will, greetings = member.reports.will, member.greetings
-    async with connect(member.broker, client_id=member.client_id, will=will, greetings=greetings) as bus:
+    async with AsyncExitStack() as stack:
+        link = connect(member.broker, client_id=member.client_id, will=will, greetings=greetings)
+        try:
+            bus = await stack.enter_async_context(link)
+        except BusError as error:
+            log.error("the fleet cannot be met", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
+            bus = down_for_good(member.broker, member.client_id, f"{error}. {error.remedy}")
         yield bus
 
 

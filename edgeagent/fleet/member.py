@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,11 @@ class Member:
     @cached_property
     def _lasting(self) -> dict[str, str | float]:
         model, serial = hardware()
+        if self._identity is not None:
+            from edgeagent.fleet.identity_serial import serial_of  # noqa: PLC0415  # as below
+
+            with suppress(EdgeAgentError):
+                serial = serial_of()
         told = {"board": self.settings.device.board, "hardware": model, "serial": serial, "system": system()}
         return {name: text[:_LONGEST] for name, text in told.items() if text}
 

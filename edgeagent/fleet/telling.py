@@ -1,10 +1,13 @@
-"""A message to the fleet: handed to the link, or said in the log why it can never be sent."""
+"""A message to the fleet: handed to the link, or said in the log why it can never be sent; and a link that is none."""
 
 import logging
+import socket
 
+from edgeagent.connection import Connection, Version
 from edgeagent.errors import BusError
 from edgeagent.link import Bus
 from edgeagent.messages import Message
+from edgeagent.settings import BrokerSettings
 
 log = logging.getLogger(__name__)
 
@@ -15,3 +18,14 @@ async def tell(bus: Bus, message: Message) -> None:
         await bus.publish(message)
     except BusError as error:
         log.warning("the fleet cannot be told", extra={"topic": message.topic, "problem": str(error)})
+
+
+def down_for_good(settings: BrokerSettings, client_id: str, trouble: str) -> Bus:
+    """Return a link that is never up, since its settings can never lead to a connection, and says why."""
+
+    def opened(_bus: Bus, _dialled: socket.socket, _version: Version) -> Connection:
+        raise BusError(trouble)
+
+    bus = Bus(settings, client_id, opened, tuple, lambda: 1.0)
+    bus.trouble = trouble
+    return bus

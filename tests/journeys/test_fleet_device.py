@@ -248,3 +248,26 @@ def test_a35_settings_with_which_three_starts_do_not_last_are_undone(tmp_path: P
                 assert "did not last" in fleet.last("reported")["problem"]
 
     run(journey(), 120)
+
+
+def test_a_fleet_that_can_never_be_met_or_is_not_wanted_keeps_nobody_from_being_served(tmp_path: Path) -> None:
+    async def journey() -> None:
+        with mosquitto() as house:
+            never = broker_table("fleet.broker", 8883) + '[fleet.broker.tls]\nca = "/no/such/ca.pem"\n'
+            for name, more in (("never", never), ("unwanted", "[fleet]\nenabled = false\n")):
+                (tmp_path / name).mkdir()
+                async with (
+                    office(house.port, client_id=name) as home,
+                    device(tmp_path / name, broker_table("broker", house.port) + more) as agent,
+                ):
+                    await eventually(lambda: home.last("state").get("online"), within_s=10)
+                    await home.want(1, hearing__vad_mode=3)
+                    await home.ask("j1", "logs")
+                    mute = {"id": name, "on": True, "expires": time.time() + 50}
+                    await home.send("do/mute", json.dumps(mute).encode())
+                    await eventually(lambda: home.last("state")["muted"])
+                    assert "job/j1" not in home.told
+                    assert "reported" not in home.told
+                    assert (name == "never") == any("the fleet cannot be met" in line for line in agent.log)
+
+    run(journey(), 60)
