@@ -13,7 +13,7 @@ SECRET_WORDS = ("password", "secret", "token", "csrf", "key")
 """What a detail's name must not hold: its value would be one."""
 
 
-def note(
+def note(  # noqa: PLR0913  # a line has so many parts
     session: Session,
     *,
     at: float,

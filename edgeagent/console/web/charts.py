@@ -150,9 +150,7 @@ def _line(series: Series, number: int, across: Callable[[int], float], up: Calla
     return f'<path class="line s{number}" d="{"".join(path)}"/>{"".join(points)}' if path else ""
 
 
-def _bars(
-    series: Series, number: int, across: Callable[[int], float], up: Callable[[float], float], low: float
-) -> str:
+def _bars(series: Series, number: int, across: Callable[[int], float], up: Callable[[float], float], low: float) -> str:
     if not series.values:
         return ""
     wide = max(0.6, 0.75 * (WIDTH - LEFT - RIGHT) / len(series.values))

@@ -85,13 +85,11 @@ def sets_of(session: Session, fleet: str) -> Sequence[CommandSet]:
         .group_by(CommandSet.name)
         .subquery()
     )
-    wanted = select(CommandSet).join(
-        last, (CommandSet.name == last.c.name) & (CommandSet.revision == last.c.revision)
-    )
+    wanted = select(CommandSet).join(last, (CommandSet.name == last.c.name) & (CommandSet.revision == last.c.revision))
     return session.scalars(wanted.where(CommandSet.fleet == fleet).order_by(CommandSet.name).limit(MOST_SETS)).all()
 
 
-def save(  # noqa: PLR0913  # what is kept, and by whom
+def save(  # what is kept, and by whom
     session: Session, fleet: str, name: str, text: str, *, seen: int, by: str, now: float
 ) -> CommandSet:
     """Keep another revision. Raise Conflict if somebody else has kept one since `seen` (A85), ConsoleError."""
@@ -125,7 +123,7 @@ def tried(texts: Mapping[str, str], names: str, sentence: str, *, with_built_in:
     if not _TURN.acquire(timeout=TRY_WITHIN_S):
         raise RefusedError(503, "others are trying sentences", remedy="Try again in a moment.")
     try:
-        done = subprocess.run(  # noqa: S603  # our own module, its input is data
+        done = subprocess.run(  # our own module, its input is data
             [sys.executable, "-P", "-m", "edgeagent.console.web.trying"],
             input=question.encode(),
             capture_output=True,

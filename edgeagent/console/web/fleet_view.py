@@ -197,10 +197,8 @@ def _order(sort: str) -> tuple[Any, ...]:
 
 def _label(by: str) -> tuple[ColumnElement[Any], ColumnElement[bool] | None]:
     if by.startswith("tag:"):
-        return Tag.value, and_(Tag.device == Device.id, Tag.key == by.removeprefix("tag:"))
-    words = case(
-        {"bad": "bad", "warn": "warning", "off": "offline"}, value=_condition(), else_="well"
-    )
+        return Tag.value.expression, and_(Tag.device == Device.id, Tag.key == by.removeprefix("tag:"))
+    words = case({"bad": "bad", "warn": "warning", "off": "offline"}, value=_condition(), else_="well")
     by_name: Mapping[str, ColumnElement[Any]] = {
         "area": Device.area.expression, "version": Device.version.expression, "board": Device.board.expression
     }  # fmt: skip

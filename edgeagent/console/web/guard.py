@@ -103,7 +103,7 @@ async def _body(receive: Receive) -> bytes:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ConnectionResetError
-            body += message.get("body", b"")
+            body += bytes(message.get("body", b""))
             if len(body) > LARGEST_BODY_BYTES:
                 raise ValueError(f"more than {LARGEST_BODY_BYTES} bytes")
             if not message.get("more_body"):

@@ -1,4 +1,5 @@
 """News to pages that are open, as server-sent events: only which topic changed; the page then asks for itself anew."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import asyncio
 import re
@@ -13,7 +14,7 @@ from edgeagent.console import tables
 from edgeagent.console.web.refusals import RefusedError, not_found
 from edgeagent.console.web.sessions import find
 from edgeagent.console.web.site import Site
-from edgeagent.console.web.visits import Visit, Viewing, site_of
+from edgeagent.console.web.visits import Viewing, Visit, site_of
 
 router = APIRouter()
 BEAT_S = 20.0

@@ -61,7 +61,7 @@ def to_register(session: Session, key: bytes, user: str, host: str, now: float) 
     return _plain(options)
 
 
-def register(  # noqa: PLR0913  # what a browser has sent, and where it stands
+def register(  # what a browser has sent, and where it stands
     session: Session, key: bytes, user: str, credential: Mapping[str, Any], *, title: str, origin: str, now: float
 ) -> Passkey:
     """Keep a passkey that a browser has made. Raise ConsoleError if it was not made for us."""

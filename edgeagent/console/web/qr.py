@@ -8,9 +8,7 @@ def code(text: str, name: str) -> Markup:
     """Return a QR code of a text; `name` is what a screen reader says of it."""
     made = segno.make(text, error="m", micro=False)
     rows = [bytes(row) for row in made.matrix]
-    path = "".join(
-        f"M{x} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for x, length in _runs(row)
-    )
+    path = "".join(f"M{x} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for x, length in _runs(row))
     side = len(rows) + 8  # a quiet zone of four modules, as the standard wants
     return Markup(  # noqa: S704  # numbers and an escaped name
         f'<svg class="qr" viewBox="-4 -4 {side} {side}" role="img" aria-label="{escape(name)}" '

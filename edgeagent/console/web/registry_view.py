@@ -24,13 +24,13 @@ def device_of(session: Session, fleet: str, name: str) -> Device:
 def tags(session: Session, device: Device) -> dict[str, str]:
     """Return a device's tags."""
     rows = session.execute(select(Tag.key, Tag.value).where(Tag.device == device.id).order_by(Tag.key))
-    return {key: value for key, value in rows}
+    return {row.key: row.value for row in rows}
 
 
 def installed(session: Session, device: Device) -> dict[str, str]:
     """Return the versions of the releases that a device has, by family."""
     wanted = select(Installed.family, Installed.version).where(Installed.device == device.id)
-    return {family: version for family, version in session.execute(wanted.order_by(Installed.family))}
+    return {row.family: row.version for row in session.execute(wanted.order_by(Installed.family))}
 
 
 def hours(session: Session, device: Device, count: int, now: float) -> Sequence[HealthHour]:

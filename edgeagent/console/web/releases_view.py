@@ -1,4 +1,4 @@
-"""A folder of signed releases to what people ask of it: what there is, by whom it is signed, and how long that holds."""
+"""A folder of signed releases to what people ask of it: what there is, who has signed it, how long that holds."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -109,7 +109,7 @@ def age(at: float | None, now: float | None = None) -> str:
 def stamp(at: float | None) -> Markup:
     """Return a time as an element that the browser shows in its own zone."""
     if at is None:
-        return Markup("<span>never</span>")  # noqa: S704  # a constant
+        return Markup("<span>never</span>")  # a constant
     when = datetime.fromtimestamp(min(max(at, 0), 1e11), UTC)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         when.isoformat(timespec="seconds"), when.strftime("%Y-%m-%d %H:%M:%S UTC"), when.strftime("%Y-%m-%d %H:%M UTC")

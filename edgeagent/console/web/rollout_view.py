@@ -65,7 +65,11 @@ def devices(session: Session, rollout: Rollout, show: str, page: int, size: int 
     """Return a page of a rollout's devices with their jobs: those that failed first, then what is open."""
     is_it = Job.rollout == rollout.id
     rank = case(
-        (Job.state.in_(FAILED), 0), (Job.state == "pending", 3), (Job.ended.is_(None), 1), (Job.told.is_(None), 4), else_=2
+        (Job.state.in_(FAILED), 0),
+        (Job.state == "pending", 3),
+        (Job.ended.is_(None), 1),
+        (Job.told.is_(None), 4),
+        else_=2,
     )
     wanted = select(Job).where(is_it, *_shown(show)).order_by(rank, Job.wave, Job.id)
     found = page_of(session, wanted, page, size)

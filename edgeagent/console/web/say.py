@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from edgeagent.console.errors import ConsoleError
 from edgeagent.console.tables import Device, Event
 from edgeagent.console.web import events_view
 from edgeagent.console.web.refusals import RefusedError
@@ -43,10 +42,10 @@ class Answered:
 async def say(site: Site, device: Device, text: str) -> Answered:
     """Order a device to do as if `text` had been said, and return what it told of it.
 
-    Raise ConsoleError if it is not there, or the console has no way to it.
+    Raise RefusedError if it is not there, or the console has no way to it.
     """
     if site.publish is None:
-        raise ConsoleError("this console has no link to devices", remedy="See that `edgeagent console run` runs it.")
+        raise RefusedError(503, "this console has no link to devices", remedy="Run it by `edgeagent console run`.")
     if not device.online:
         raise RefusedError(409, f"{device.name} is not online", remedy="Wait for it, or see why it is away.")
     began, last = time.perf_counter(), await run_in_threadpool(_newest, site, device.id)
@@ -95,5 +94,5 @@ def _since(site: Site, device: int, last: int) -> tuple[Event, ...]:
 
 
 def _is_typed(event: Event) -> bool:
-    """Tell whether an event is about a typed sentence, as orders are: a device numbers them t1, t2, …"""
+    """Tell whether an event is about a typed sentence, as orders are: a device numbers them t1, t2 and so on."""
     return str(event.body.get("utterance", "t")).startswith("t")

@@ -1,6 +1,6 @@
 """Log-ins: a secret in a cookie, its hash in the database, an end after idleness and an end at all events."""
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
 from edgeagent.console import tables
@@ -49,7 +49,7 @@ def find(session: Session, secret: str, now: float) -> tuple[tables.Session, Who
 def levels_of(session: Session, user: str) -> dict[str, str]:
     """Return what a user may, by fleet."""
     rows = session.execute(select(tables.Role.fleet, tables.Role.role).where(tables.Role.user == user))
-    return {fleet: level for fleet, level in rows}
+    return {row.fleet: row.role for row in rows}
 
 
 def csrf_of(secret: str) -> str:
@@ -72,5 +72,5 @@ def end_all(session: Session, user: str, *, but: str = "") -> None:
     session.execute(delete(tables.Session).where(tables.Session.user == user, tables.Session.hash != but))
 
 
-def _has_ended(now: float) -> object:
+def _has_ended(now: float) -> ColumnElement[bool]:
     return (tables.Session.expires < now) | (tables.Session.used < now - IDLE_S)

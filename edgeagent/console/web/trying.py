@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from edgeagent.act.names import collect
 from edgeagent.act.vocabulary import lists_of
-from edgeagent.errors import EdgeAgentError
+from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.grammar import commands
 from edgeagent.grammar.yaml_places import lines_of
 from edgeagent.messages import Capability, Device, Kind
@@ -80,22 +80,22 @@ def things(text: str) -> tuple[list[Device], list[str]]:
     """Return the devices and areas that a text names: lists by kind, and `areas`. Raise SettingsError."""
     document = commands.read_yaml(text, "names") or {}
     if not isinstance(document, dict):
-        raise commands.SettingsError("names: expected kinds with lists of names", remedy="As: light: [kitchen light]")
+        raise SettingsError("names: expected kinds with lists of names", remedy="As: light: [kitchen light]")
     devices: list[Device] = []
     areas: list[str] = []
     for kind, names in document.items():
         if kind != "areas" and kind not in get_args(Kind):
-            raise commands.SettingsError(
+            raise SettingsError(
                 f"names: {kind!r:.60}: there is no such kind", remedy=f"Kinds: areas, {', '.join(get_args(Kind))}."
             )
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise commands.SettingsError(f"names: {kind}: expected a list of names", remedy="Put odd ones in quotes.")
+            raise SettingsError(f"names: {kind}: expected a list of names", remedy="Put odd ones in quotes.")
         if kind == "areas":
             areas += names
         else:
             devices += [Device(f"{kind}-{name}", name, kind, frozenset(USUAL[kind])) for name in names]
     if len(devices) + len(areas) > MOST_NAMES:
-        raise commands.SettingsError(f"names: more than {MOST_NAMES}", remedy="Try with fewer of them.")
+        raise SettingsError(f"names: more than {MOST_NAMES}", remedy="Try with fewer of them.")
     return devices, areas
 
 
@@ -103,9 +103,7 @@ def _steps(whole: commands.CommandSet, devices: list[Device], areas: list[str], 
     rooms = [Device(f"{_ROOM}{area}", "", "text", frozenset(), area=area) for area in areas]
     names = collect([*devices, *rooms])
     kinds = {device.kind for device in devices}
-    interpreter = interpreter_of(
-        whole, lists_of(names), kinds, None, unsure_below=0.0, unique_names=names.unique
-    )
+    interpreter = interpreter_of(whole, lists_of(names), kinds, None, unsure_below=0.0, unique_names=names.unique)
     heard = typed("t1", sentence)
     left_out = [one for one in names.left_out if not one.subject.startswith(_ROOM)]
     rows = [as_row(heard), as_row(interpreter.interpret(heard))]

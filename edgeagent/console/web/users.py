@@ -20,7 +20,7 @@ MOST_USERS = 1_000
 def add(
     session: Session, passwords: Passwords, name: str, password: str | None, levels: Mapping[str, str], now: float
 ) -> tables.User:
-    """Add a user, without a password for one who will use passkeys alone. Raise ConsoleError if that is not possible."""
+    """Add a user, without a password for one who will use passkeys alone. Raise ConsoleError if it cannot be."""
     if not re.fullmatch(NAME, name):
         raise ConsoleError(
             f"{name[:80]!r} is no user name", remedy="1 to 64 small letters, digits, dots, hyphens, @; first a letter."

@@ -173,7 +173,15 @@ def _entered(request: Request, level: Level | None, csrf: str | None) -> Visit:
         )
     if level is not None:
         _check(visit, level)
+    if fleet:
+        _check_there(visit)
     return visit
+
+
+def _check_there(visit: Visit) -> None:
+    with visit.reading() as session:
+        if session.get(tables.Fleet, visit.fleet) is None:
+            raise not_found("this fleet")
 
 
 def _check(visit: Visit, level: Level) -> None:

@@ -2,8 +2,10 @@
 
 import random
 import time
+from typing import Any
 
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
 from edgeagent.console.database import Database
 from edgeagent.console.tables import Audited, Device, Event, Fleet, HealthHour, Installed, Job, Tag
@@ -12,7 +14,7 @@ from edgeagent.console.web import users
 from edgeagent.console.web.passwords import Passwords
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
 
-PASSWORD = "correct horse battery staple"
+PASSWORD = "correct horse battery staple"  # noqa: S105  # of the users of tests
 HOUR_S = 3600
 
 
@@ -27,7 +29,7 @@ def add_users(database: Database, now: float) -> None:
 
 def fill(database: Database, fleet: str, count: int, *, seed: int = 1, hours: int = 168) -> None:
     """Add a fleet of so many devices; the first few have a history of hours, events and jobs."""
-    draw, now = random.Random(seed), time.time()
+    draw, now = random.Random(seed), time.time()  # noqa: S311  # a sample
     devices = [_device(draw, fleet, number, now) for number in range(count)]
     with database.session() as session:
         if session.get(Fleet, fleet) is None:
@@ -51,7 +53,7 @@ def fill(database: Database, fleet: str, count: int, *, seed: int = 1, hours: in
             _history(draw, session, ids[one["name"]], hours, now)
 
 
-def _device(draw: random.Random, fleet: str, number: int, now: float) -> dict[str, object]:
+def _device(draw: random.Random, fleet: str, number: int, now: float) -> dict[str, Any]:
     online = draw.random() > 0.03
     health = draw.choices(["ok", "warn", "bad"], [95, 4, 1])[0]
     reasons = {"ok": "", "warn": "18 % of sentences rejected (usual: 6 %)", "bad": "too hot: 83 °C, throttled"}
@@ -84,10 +86,7 @@ def _device(draw: random.Random, fleet: str, number: int, now: float) -> dict[st
     }
 
 
-def _history(draw: random.Random, session: object, device: int, hours: int, now: float) -> None:
-    from sqlalchemy.orm import Session
-
-    assert isinstance(session, Session)
+def _history(draw: random.Random, session: Session, device: int, hours: int, now: float) -> None:
     last = int(now // HOUR_S)
     rows = []
     for hour in range(last - hours, last + 1):
@@ -145,9 +144,21 @@ def _history(draw: random.Random, session: object, device: int, hours: int, now:
 
 EVENTS: list[tuple[str, dict[str, object]]] = [
     ("outcome", {"device": "kitchen light", "capability": "power", "value": True, "status": "done", "took_s": 0.12}),
-    ("command", {"intent": "turn_on", "slots": {"name": "kitchen light"}, "exit": 0, "text": "turn on the kitchen light"}),
+    (
+        "command",
+        {"intent": "turn_on", "slots": {"name": "kitchen light"}, "exit": 0, "text": "turn on the kitchen light"},
+    ),
     ("rejection", {"reason": "unsure", "text": "turn of the", "detail": "two readings"}),
-    ("outcome", {"device": "hall blind", "capability": "position", "value": 40, "status": "failed", "reason": "no answer in 5 s"}),
+    (
+        "outcome",
+        {
+            "device": "hall blind",
+            "capability": "position",
+            "value": 40,
+            "status": "failed",
+            "reason": "no answer in 5 s",
+        },
+    ),
     ("question", {"kind": "guarded", "prompt": "Shall I open the garage? Say yes or no."}),
     ("fault", {"error": "SoundError", "message": "the microphone went away", "remedy": "Plug it in again."}),
     ("online", {}),

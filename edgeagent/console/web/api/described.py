@@ -42,13 +42,18 @@ def described(title: str) -> APIRouter:
 
 
 def description(app: FastAPI) -> dict[str, Any]:
-    """Return the API's own description (OpenAPI)."""
-    routes = [route for route in app.routes if str(getattr(route, "path", "")).startswith(f"{START}/")]
+    """Return the API's own description (OpenAPI); it is made once."""
+    if app.openapi_schema is None:
+        app.openapi_schema = _made(app)
+    return app.openapi_schema
+
+
+def _made(app: FastAPI) -> dict[str, Any]:
     made = get_openapi(
         title="edgeagent console",
         version=__version__,
         description="Everything that the console's pages do. Times are in seconds since 1970.",
-        routes=routes,
+        routes=app.routes,  # pages are not in it: their routers say so
     )
     components = made.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()

@@ -45,9 +45,7 @@ DEVICE = "/fleets/{fleet}/devices/{device}"
 def list_fleets(visit: ApiKnown) -> list[FleetOut]:
     """Return the fleets that one may see."""
     with visit.reading() as session:
-        return [
-            _fleet(session, one) for one in fleet_view.fleets(session) if visit.who.may("viewer", one.name)
-        ]
+        return [_fleet(session, one) for one in fleet_view.fleets(session) if visit.who.may("viewer", one.name)]
 
 
 @router.post("/fleets", status_code=201)
@@ -250,5 +248,3 @@ def _device(session: Session, device: Device) -> DeviceOut:
 def _jobs(found: PageOf) -> Page[JobOut]:
     items = [JobOut.model_validate(one) for one in found.items]
     return Page(items=items, total=found.total, page=found.page, pages=found.pages)
-
-

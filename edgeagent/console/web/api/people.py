@@ -97,7 +97,7 @@ def change_user(visit: ApiAdmin, user: str, wanted: UserChange) -> UserOut:
 
 
 @router.get("/fleets/{fleet}/audit")
-def audit_of_fleet(  # noqa: PLR0913, PLR0917  # what can be asked for
+def audit_of_fleet(  # what can be asked for
     visit: ApiAdmin,
     fleet: str,
     user: User = "",
@@ -112,7 +112,7 @@ def audit_of_fleet(  # noqa: PLR0913, PLR0917  # what can be asked for
 
 
 @router.get("/audit")
-def audit_of_all(  # noqa: PLR0913  # what can be asked for
+def audit_of_all(  # what can be asked for
     visit: ApiAdmin,
     user: User = "",
     search: Search = "",
@@ -125,7 +125,7 @@ def audit_of_all(  # noqa: PLR0913  # what can be asked for
     return _audit(visit, "", user, search, refused_only=refused, page=page, size=size)
 
 
-def _audit(  # noqa: PLR0913  # what can be asked for
+def _audit(  # what can be asked for
     visit: Visit, fleet: str, user: str, search: str, *, refused_only: bool, page: int, size: int
 ) -> Page[AuditOut]:
     with visit.reading() as session:

@@ -104,9 +104,7 @@ def show_set(
 def save_set(visit: ApiOperator, fleet: str, name: SetName, wanted: CommandSetIn) -> CommandSetOut:
     """Keep another revision of a command set."""
     with visit.changing("commands.save", name) as session:
-        kept = editing.save(
-            session, fleet, name, wanted.text, seen=wanted.seen, by=visit.who.user, now=visit.now
-        )
+        kept = editing.save(session, fleet, name, wanted.text, seen=wanted.seen, by=visit.who.user, now=visit.now)
         visit.detail["revision"] = kept.revision
         return CommandSetOut.model_validate(kept)
 

@@ -38,17 +38,13 @@ def set_password(
     """Change one's password; everything else that is logged in ends."""
     site, me = visit.site, visit.who.user
     keys = throttle.keys_of(me, visit.address)
+    with visit.database.session() as session:
+        wait_s = throttle.count_try(session, keys, visit.now)
+        kept = users.existing(session, me).password
+    is_right = wait_s <= 0 and (kept is None or site.passwords.is_right(kept, old))
     try:
-        if new != again:
-            raise ConsoleError("the two new passwords differ", remedy="Type the same one twice.")
-        with visit.database.session() as session:
-            wait_s = throttle.count_try(session, keys, visit.now)
-            kept = users.existing(session, me).password
-        if wait_s > 0:
-            raise RefusedError(429, f"too many tries: wait {int(wait_s) + 1} s")
         with visit.changing("account.password", me) as session:
-            if kept is not None and not site.passwords.is_right(kept, old):
-                raise ConsoleError("the old password is wrong", remedy="Type the one that you log in with.")
+            _refuse_change(wait_s, is_right=is_right, is_same=new == again)
             throttle.let_in(session, keys)
             users.set_password(session, site.passwords, me, new)
     except ConsoleError as error:
@@ -148,6 +144,15 @@ def log_in(request: Request, credential: Credential, next: str = "/") -> Respons
     answer = JSONResponse({"go": local(next)})
     answer.raw_headers.extend(header for header in entered.raw_headers if header[0] == b"set-cookie")
     return answer
+
+
+def _refuse_change(wait_s: float, *, is_right: bool, is_same: bool) -> None:
+    if wait_s > 0:
+        raise RefusedError(429, f"too many tries: wait {int(wait_s) + 1} s")
+    if not is_right:
+        raise ConsoleError("the old password is wrong", remedy="Type the one that you log in with.")
+    if not is_same:
+        raise ConsoleError("the two new passwords differ", remedy="Type the same one twice.")
 
 
 def origin_of(request: Request) -> str:

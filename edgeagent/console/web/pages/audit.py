@@ -1,4 +1,5 @@
 """Who did what: of a fleet, or of all, narrowed down as one types."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 from typing import Annotated
 

@@ -1,4 +1,5 @@
 """Command sets: edited with revisions, tried with a sentence, taken along as a bundle."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import re
 from typing import Annotated

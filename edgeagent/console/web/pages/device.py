@@ -1,4 +1,5 @@
 """The page of a device: how it is, what it heard and did as far as it shares that, how well it hears."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 from typing import Annotated
 

@@ -1,6 +1,8 @@
 """What is changed of a device: its settings, its jobs, its tags and name, and its end."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -130,7 +132,7 @@ def new_job(
     return go(f"/f/{visit.fleet}/d/{device}/jobs/{job.id}", "Asked. What comes of it is told here.")
 
 
-def ask_of(session: Session, visit: Visit, device: Device, kind: str, options: dict[str, object]) -> Job:
+def ask_of(session: Session, visit: Visit, device: Device, kind: str, options: Mapping[str, object]) -> Job:
     """Ask a device for something, and note which job that is."""
     job = jobs.ask(session, device, kind, options, by=visit.who.user, now=visit.now)
     visit.detail["job"] = job.id
@@ -203,7 +205,7 @@ def retire(visit: Administering, device: str, name: Annotated[str, Form(max_leng
 
 
 def tags_typed(text: str) -> dict[str, str]:
-    """Return tags that were typed as `key=value`, by spaces or lines. Raise ConsoleError naming the one that is none."""
+    """Return tags that were typed as `key=value`, by spaces or lines. Raise ConsoleError naming what is none."""
     tags = {}
     for word in text.split():
         key, _, value = word.partition("=")

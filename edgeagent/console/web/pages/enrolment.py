@@ -1,4 +1,5 @@
 """Tokens by which devices get their identity: made for one or many, shown once, to be printed; listed, taken back."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import csv
 import io

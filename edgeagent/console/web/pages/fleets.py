@@ -1,4 +1,5 @@
 """The first page, all fleets, and the page of one: counts, a picture of all devices, a table to search in."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import re
 from dataclasses import replace

@@ -73,9 +73,7 @@ def choose_theme(visit: KnownForm, theme: Annotated[str, Form()], back: Annotate
     """Keep whether pages are light, dark, or as the system has it."""
     response = go(local(back))
     if theme in THEMES:
-        response.set_cookie(
-            THEME, theme, max_age=YEAR_S, samesite="lax", secure=visit.site.is_secure, httponly=True
-        )
+        response.set_cookie(THEME, theme, max_age=YEAR_S, samesite="lax", secure=visit.site.is_secure, httponly=True)
     return response
 
 
@@ -120,6 +118,4 @@ def _too_early(request: Request, where: str, wait_s: float) -> Response:
 def note_try(site: Site, request: Request, name: str, action: str) -> None:
     """Write that somebody was not let in."""
     with site.database.session() as session:
-        audit.note(
-            session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=False
-        )
+        audit.note(session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=False)

@@ -70,7 +70,7 @@ def set_password(visit: Administering, name: str, password: Annotated[str, Form(
 
 def levels_typed(text: str) -> dict[str, str]:
     """Return roles that were typed as `fleet=role`, by spaces or lines. Raise ConsoleError naming what is none."""
-    levels = {}
+    levels: dict[str, str] = {}
     for word in text.split():
         fleet, sign, level = word.partition("=")
         if not sign or level not in LEVELS:
@@ -100,9 +100,9 @@ def _page(visit: Visit, *, problem: ConsoleError | None = None, typed: tuple[str
         everybody = session.scalars(select(tables.User).order_by(tables.User.name).limit(users.MOST_USERS)).all()
         roles = session.scalars(select(tables.Role).order_by(tables.Role.fleet)).all()
         used = select(tables.Session.user, func.max(tables.Session.used)).group_by(tables.Session.user)
-        seen: dict[str, float] = {user: at for user, at in session.execute(used)}
+        seen = {row[0]: row[1] for row in session.execute(used)}
         tokens = select(tables.ApiToken.user, func.count()).group_by(tables.ApiToken.user)
-        counts: dict[str, int] = {user: count for user, count in session.execute(tokens)}
+        counts = {row[0]: row[1] for row in session.execute(tokens)}
         fleets = [one.name for one in fleet_view.fleets(session)]
     return visit.page(
         "users.html",

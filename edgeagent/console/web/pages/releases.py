@@ -1,4 +1,5 @@
 """What can be brought to devices: what is signed by whom, its versions, and how long that holds."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,5 @@
 """Rollouts: listed, made with a look at what would happen, watched while waves fill, held up and ended."""
+# ruff: noqa: FAST003  # who may enter a fleet is found out by the visit, from the path
 
 import time
 from collections.abc import Callable, Mapping
