@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from brokers import HAS_MOSQUITTO, eventually, free_port, mosquitto, run
 from console.hardened_broker import HardenedBroker, answering_console, database, hardened_broker
-from fleet.fleet_device import Office, broker_table, device, office
+from fleet.fleet_device import Device, Office, broker_table, device, office
+from update.published import FAMILY, Publisher
+from update.running_device import command
 
 from edgeagent.console.database import Database
 from edgeagent.console.enrolment import enrol, new_token
@@ -271,3 +273,30 @@ def test_a_fleet_that_can_never_be_met_or_is_not_wanted_keeps_nobody_from_being_
                     assert (name == "never") == any("the fleet cannot be met" in line for line in agent.log)
 
     run(journey(), 60)
+
+
+def test_an_update_is_asked_for_and_told_over_the_fleets_own_link(tmp_path: Path) -> None:
+    async def journey() -> None:
+        publisher = Publisher(tmp_path)
+        publisher.release("0.2.0")
+        with mosquitto() as house, mosquitto() as broker:
+            settings = (
+                broker_table("broker", house.port)
+                + broker_table("fleet.broker", broker.port)
+                + f'[update]\nfolder = "{publisher.out}"\nconfirm_after_s = 2\nconfirm_quiet_after_s = 2\n'
+            )
+            trusting = Device(tmp_path, settings)
+            code, said = await command("update", "trust", publisher.root, "--yes", "--settings", trusting.file)
+            assert code == 0, said
+            async with office(house.port) as home, office(broker.port) as fleet, device(tmp_path, settings) as agent:
+                asked = {"id": "u1", "kind": "update", "family": FAMILY, "version": "0.2.0", "created": time.time()}
+                await fleet.send("job", json.dumps(asked).encode(), retain=True)
+                await eventually(lambda: fleet.told.get("job/u1", [{}])[-1].get("state") == "confirmed", within_s=100)
+                assert fleet.last("birth")["releases"] == home.last("birth")["releases"] == {FAMILY: "0.2.0"}
+                assert agent.starts == 2
+                assert "job/u1" not in home.told
+                await fleet.ask("d1", "diagnostics")
+                await eventually(lambda: fleet.states("d1")[-1:] == ["done"], within_s=60)
+                assert unpacked(fleet.last("job/d1")["result"])["updates"][0]["state"] == "confirmed"
+
+    run(journey(), 200)
