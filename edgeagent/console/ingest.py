@@ -42,7 +42,13 @@ _DEVICES = cast("SqlTable", Device.__table__)
 _JOBS = cast("SqlTable", Job.__table__)
 _HOURS = cast("SqlTable", HealthHour.__table__)
 _NOT_READ = {"note", "title", "desired", "desired_sent", "desired_due", "desired_tries", "desired_version", "job"}
-_READ = [column for column in _DEVICES.c if column.name not in _NOT_READ]
+_WHO = (
+    select(*(column for column in _DEVICES.c if column.name not in _NOT_READ))
+    .where(_DEVICES.c.fleet == bindparam("fleet"), _DEVICES.c.name.in_(bindparam("names", expanding=True)))
+    # In one order, so that two consoles do not wait for one another in a circle.
+    .order_by(_DEVICES.c.id)
+    .with_for_update()
+)
 
 
 @dataclass(slots=True)
@@ -111,9 +117,7 @@ def _known(session: Session, names: Iterable[tuple[str, str]]) -> dict[tuple[str
         by_fleet.setdefault(fleet, []).append(device)
     found: dict[tuple[str, str], Known] = {}
     for fleet, devices in by_fleet.items():
-        question = select(*_READ).where(_DEVICES.c.fleet == fleet, _DEVICES.c.name.in_(devices))
-        # In one order, so that two consoles do not wait for one another in a circle.
-        for row in session.execute(question.order_by(_DEVICES.c.id).with_for_update()).mappings():
+        for row in session.connection().execute(_WHO, {"fleet": fleet, "names": devices}).mappings():
             found[fleet, row["name"]] = Known(dict(row))
     return found
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import fcntl
 import logging
-import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +18,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from fastapi import FastAPI
 from sqlalchemy.orm import Session
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edgeagent import health
 from edgeagent.bus import connect
@@ -79,8 +79,8 @@ async def _be_the_console(
         worker.signer = signer
         app = make_app(database, settings, publisher_news=news, publish=worker.publish)
         app.state.figures = figures
-        app.state.worker = worker
-        conductor = Conductor(database, worker, figures)
+        app.add_middleware(LookAfter, look=worker.look)
+        conductor = Conductor(settings.console.name, database, worker, figures)
         duties = {
             "take": worker.take(),
             "send": worker.send(),
@@ -105,12 +105,12 @@ async def _be_the_console(
 class Conductor:
     """Does what only one console may do at a time, while this one holds the lease."""
 
-    def __init__(self, database: Database, worker: Worker, figures: Figures) -> None:
-        """Hold nothing yet."""
+    def __init__(self, name: str, database: Database, worker: Worker, figures: Figures) -> None:
+        """Hold nothing yet; one that was killed holds what it held, and has it again at once."""
         self._database = database
         self._worker = worker
         self._figures = figures
-        self._holder = secrets.token_hex(8)
+        self._holder = f"{name}@{socket.gethostname()}"[:64]
 
     async def conduct(self) -> None:
         """Hold the lease, or wait for it; advance the rollouts while it is held."""
@@ -234,6 +234,23 @@ def _listener(web: WebSection) -> Iterator[socket.socket]:
         ) from error
     with listener:
         yield listener
+
+
+class LookAfter:
+    """Looks for what is due as soon as somebody has changed something by the pages or the API."""
+
+    def __init__(self, app: ASGIApp, look: Callable[[], None]) -> None:
+        """Stand in front of the application."""
+        self._app = app
+        self._look = look
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
+                self._look()
 
 
 class _Server(uvicorn.Server):

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from edgeagent.console.authority import Signer
 from edgeagent.console.database import Database
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 """Messages that are written together, at most."""
+GATHER_S = 0.02
+"""Between batches that were small: a steady trickle is written some together, and who is alone never waits."""
+FEW = 50
 DUE_EVERY_S = 0.25
 """How often is looked for what is due, where nobody says that something is."""
 FLEETS_EVERY_S = 2.0
@@ -54,6 +57,13 @@ PLAIN = ("birth", "state", "reported", "renew")
 """What every console hears: what is retained comes only to those who subscribe in their own name."""
 SHARED = ("job/+", "event/+", "metrics")
 NO_AUTHORITY = "this console signs no certificates"
+
+
+_IS_ANY_DUE = text(
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE due <= :now OR (due IS NOT NULL AND ended IS NOT NULL))"
+    " OR EXISTS (SELECT 1 FROM devices WHERE desired_due <= :now)"
+)
+"""Asked four times a second: a hundredth of the work of looking closer."""
 
 
 class Publisher(Protocol):
@@ -106,6 +116,8 @@ class Worker:
             self._tell(effects)
             for answer in answers:
                 await self._answer(answer)
+            if len(received) < FEW:
+                await asyncio.sleep(GATHER_S)
 
     async def send(self) -> None:
         """Publish what is due, for ever, while this console conducts."""
@@ -182,8 +194,10 @@ class Worker:
         return len(taken)
 
     def _due(self) -> list[Due]:
+        now = time.time()
         with self._database.reading() as session:
-            return due_messages(session, time.time(), MOST_DUES)
+            is_any = session.execute(_IS_ANY_DUE, {"now": now}).scalar()
+            return due_messages(session, now, MOST_DUES) if is_any else []
 
     def _note_published(self, dues: Sequence[Due]) -> None:
         with self._database.session() as session:
