@@ -14,6 +14,7 @@ from edgeagent import __version__, logs
 from edgeagent.cli.console import console_app
 from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
 from edgeagent.cli.enrol import enrol, identity
+from edgeagent.cli.fleet import fleet_app
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
@@ -34,6 +35,7 @@ app.add_typer(release_app, name="release")
 app.add_typer(update_app, name="update")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(console_app, name="console")
+app.add_typer(fleet_app, name="fleet")
 app.command()(train)
 app.command()(teach)
 for owners_command in (listen, record, pronounce, enrol, identity):
