@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from typing import Any, Protocol
 
 from edgeagent import jobs, topics, voice_health
@@ -72,7 +73,7 @@ class FleetSide:
         """Tell whether the fleet is met on a broker of its own."""
         return self._member.broker is not None
 
-    @property
+    @cached_property
     def filters(self) -> tuple[str, ...]:
         """Return what is to be heard from the bus, beside orders."""
         ours = (self._address.job, self._desired) if self._settings.enabled else ()

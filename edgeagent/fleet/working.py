@@ -37,10 +37,11 @@ class Work:
         """Begin with what is on the disk. `chores` are by kinds of jobs."""
         self._clerk, self._chores = clerk, chores
         self._running: tuple[str, asyncio.Future[Mapping[str, Any]]] | None = None
-        self._come, self._news = asyncio.Event(), asyncio.Event()
+        self._come, self._news, self._begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def take(self, job: FleetJob) -> None:
         """Take a job; one that is known is told again."""
+        await self._begun.wait()  # what an earlier start has left comes first
         doing = await self._clerk(lambda outbox: outbox.accept(job, time.time()))
         log.info("job", extra={"job": job.id, "kind": job.kind, "state": doing.state})
         await self._end_what_is_over()
@@ -61,6 +62,7 @@ class Work:
         if self._clerk.has_anything:
             await self._clerk(lambda outbox: outbox.begin(time.time()))
             self._come.set()
+        self._begun.set()
         self._news.set()
         while True:
             await self._come.wait()
@@ -134,11 +136,14 @@ class Work:
 
 
 async def _is_told(one: Told, bus: Bus, address: Address) -> bool:
-    """Tell one result, shortly if it is too large for the broker; one that can never be told is let go."""
+    """Tell one result, shortly if the broker does not take the whole; one that can never be told is let go."""
+    is_hopeless = True
     for body in dict.fromkeys((one.body, one.short)):
         message = Message(f"{address.up}/job/{one.job}", body, qos=1)
         try:
-            return await bus.deliver(message)
+            if await bus.deliver(message):
+                return True
+            is_hopeless = False  # dropped or refused: another time, perhaps
         except BusError as error:
             log.warning("a result cannot be told", extra={"topic": message.topic, "problem": str(error)})
-    return True
+    return is_hopeless

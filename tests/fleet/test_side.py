@@ -202,8 +202,7 @@ def test_a55_where_the_broker_has_lost_the_session_it_is_begun_anew_and_what_is_
                 await bus.until(connected=False)
                 broker.start()  # it has forgotten everything
                 async with office(broker.port) as fleet:
-                    await eventually(lambda: fleet.last("state").get("online"), within_s=10)
-                    assert fleet.last("reported")["standing"] == "refused"
+                    await eventually(lambda: fleet.last("reported").get("standing") == "refused", within_s=10)
                     assert fleet.last("birth")["desired"] == 1
                     await eventually(lambda: bus.is_subscribed)
                     await fleet.want(2, acting__audit=False)
