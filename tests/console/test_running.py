@@ -184,6 +184,24 @@ def test_a_console_whose_database_is_held_by_another_program_goes_on_afterwards_
     run(test(), within_s=60)
 
 
+def test_a_console_starts_without_its_broker_and_hears_the_fleet_once_that_is_there(tmp_path: Path) -> None:
+    async def test() -> None:
+        with mosquitto(BROKER) as broker:
+            broker.stop()
+            with running_console(tmp_path, broker.port) as console:
+                with urllib.request.urlopen(f"http://127.0.0.1:{console.web_port}/login") as page:  # noqa: ASYNC210
+                    assert page.status == 200
+                broker.start()
+                database = opened(console)
+                async with connect(settings(broker.port), client_id="devices") as bus:
+                    await tell(bus, [birth("kitchen"), state("kitchen")])
+                    await eventually(lambda: _online(database) == 1, within_s=20)
+                database.close()
+                assert console.end() == 0
+
+    run(test(), within_s=60)
+
+
 def _online(database: Database) -> int:
     with database.reading() as session:
         return session.scalar(select(func.count()).select_from(Device).where(Device.online)) or 0
