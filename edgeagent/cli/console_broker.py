@@ -35,6 +35,8 @@ def init_broker(
     state: Annotated[Path, typer.Option(help="Folder in which mosquitto keeps sessions.")] = Path(
         "/var/lib/edgeagent-broker"
     ),
+    outside_ca: Annotated[Path | None, typer.Option(help="Roots of an authority outside that signs devices.")] = None,
+    outside_crl: Annotated[Path | None, typer.Option(help="That one's list of revoked certificates.")] = None,
     *,
     json: Json = False,
 ) -> None:
@@ -42,7 +44,7 @@ def init_broker(
     from edgeagent.console import broker_files
 
     consoles = tuple(console or ("1",))
-    plan = broker_files.Plan(tuple(name), port, enrolment_port, consoles, batch, bind, state)
+    plan = broker_files.Plan(tuple(name), port, enrolment_port, consoles, batch, bind, state, outside_ca, outside_crl)
     broker_files.init(folder, plan, time.time())
     write_durably(folder / PLAN, json_.dumps(asdict(plan), default=str).encode(), mode=0o644)
     if json:
@@ -82,7 +84,7 @@ def _plan(folder: Path) -> dict[str, Any]:
         return found | {
             "names": tuple(found["names"]),
             "consoles": tuple(found["consoles"]),
-            "state": Path(found["state"]),
+            **{key: Path(found[key]) for key in ("state", "outside_ca", "outside_crl") if found.get(key)},
         }
     except (ValueError, LookupError, TypeError) as error:
         raise ConsoleError(f"{folder / PLAN}: is not what `init` has written", remedy=remedy) from error

@@ -51,6 +51,10 @@ class Plan:
     """The address on which it listens; all, where empty."""
     state: Path = Path(STATE)
     """Where mosquitto keeps sessions and what is retained."""
+    outside_ca: Path | None = None
+    """PEM file with the roots of an authority outside that signs devices; whatever name it signs, the broker takes."""
+    outside_crl: Path | None = None
+    """PEM file with that one's list of revoked certificates: without one mosquitto takes none of its certificates."""
 
     def __post_init__(self) -> None:
         """Raise ConsoleError if something cannot be."""
@@ -60,6 +64,8 @@ class Plan:
         for name in self.names:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", name):
                 raise ConsoleError(f"{name!r:.80} is no host name", remedy="Give the name that devices will use.")
+        if (self.outside_ca is None) != (self.outside_crl is None):
+            raise ConsoleError("an authority outside comes with its list of revocations", remedy="Give both files.")
         if not self.names or self.port == self.enrolment_port:
             raise ConsoleError("a broker needs a name, and two ports", remedy="Give --name and two different ports.")
 
@@ -209,7 +215,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConsoleError(
-            f"{error.filename or folder}: cannot be written: {error.strerror or error}",
+            f"{error.filename or folder}: cannot be read or written: {error.strerror or error}",
             remedy="Name a folder that can be written to, on a disk with room.",
         ) from error
 
@@ -219,13 +225,14 @@ def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
     for inner, mode in ((folder, 0o755), (broker, 0o755), (folder / "console", 0o700), (folder / "devices", 0o700)):
         inner.mkdir(exist_ok=True)
         inner.chmod(mode)  # whatever the umask: mosquitto's user must get through
-    trusted = authority.trusted.encode()
+    trusted = authority.trusted.encode() + _outside(plan.outside_ca)
     _pair(broker / "server", authority.server_certificate(plan.names, now))
     _text(broker / "ca.pem", trusted)
     _text(broker / "claims.pem", authority.claims.encode())
-    for name, made in (("crl.pem", authority.crl), ("claims-crl.pem", authority.claims_crl)):
-        if not (broker / name).exists():
-            _text(broker / name, made((), b"", now))
+    if not (broker / "crl.pem").exists():
+        _text(broker / "crl.pem", authority.crl((), b"", now) + _outside(plan.outside_crl))
+    if not (broker / "claims-crl.pem").exists():
+        _text(broker / "claims-crl.pem", authority.claims_crl((), b"", now))
     _text(broker / "acl", access(plan.consoles).encode())
     _text(broker / "enrolment-acl", enrolment_access().encode())
     _text(broker / "mosquitto.conf", configuration(broker, plan).encode())
@@ -235,6 +242,10 @@ def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
     _text(folder / "devices" / "ca.pem", trusted)
     _pair(folder / "devices" / "claim", authority.claim_certificate(plan.batch, now))
     _for_mosquitto(broker)
+
+
+def _outside(file: Path | None) -> bytes:
+    return b"" if file is None else file.read_bytes()
 
 
 def _pair(path: Path, pair: Pair) -> None:

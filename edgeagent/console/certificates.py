@@ -33,6 +33,7 @@ from edgeagent.settings import BrokerSettings, TlsSettings
 RELOAD_S = 30.0
 _LOOK_S = 0.05
 _CANARY = "canary"
+_PRINT = "It must print that authority's list of revoked certificates as PEM."
 _RELOAD = "Check reload in [authority] (systemctl reload edgeagent-broker), and that the broker reads this crlfile."
 
 
@@ -83,9 +84,12 @@ def enforce(
                 "the broker does not take certificates of this authority", remedy="Compare its cafile with authority/."
             )
         listed = [*wanted, Revoked(canary.serial, now)]
-        text = authority.crl(listed, _own(_previous(broker.crl), authority), now)
+        previous, others = _parted(_previous(broker.crl), authority)
+        text = authority.crl(listed, previous, now)
         if broker.revoke:
-            text += ran(broker.revoke, "".join(f"{one.serial}\n" for one in wanted), "the revoking command").encode()
+            others = ran(broker.revoke, "".join(f"{one.serial}\n" for one in wanted), "the revoking command").encode()
+            _check_lists(others)
+        text += others
         with _writing(broker.crl):
             write_durably(broker.crl, text, mode=0o644)
         if broker.reload:
@@ -164,16 +168,27 @@ def _lists(pem: bytes) -> list[bytes]:
     return [part + _END + b"\n" for part in pem.split(_END)[:-1]]
 
 
-def _own(pem: bytes, authority: Authority) -> bytes:
-    """Return the list of our own authority among those of a file; nothing, where it is damaged or not there."""
+def _parted(pem: bytes, authority: Authority) -> tuple[bytes, bytes]:
+    """Return our own authority's list among those of a file, and the others; what is damaged is left out."""
     issuer = x509.load_pem_x509_certificate(authority.trusted.encode()).subject
+    own, others = b"", b""
     for one in _lists(pem):
         try:
-            if x509.load_pem_x509_crl(one).issuer == issuer:
-                return one
+            is_own = x509.load_pem_x509_crl(one).issuer == issuer
         except ValueError:
             continue
-    return b""
+        own, others = (one, others) if is_own else (own, others + one)
+    return own, others
+
+
+def _check_lists(pem: bytes) -> None:
+    """Raise ConsoleError if these are no lists: the broker would let nobody in any more."""
+    try:
+        lists = [x509.load_pem_x509_crl(one) for one in _lists(pem)]
+    except ValueError as error:
+        raise ConsoleError(f"the revoking command prints no list: {error}", remedy=_PRINT) from error
+    if not lists:
+        raise ConsoleError("the revoking command prints no list", remedy=_PRINT)
 
 
 def _enforced(crl: Path) -> set[str]:

@@ -3,13 +3,15 @@
 Rules:
     - A key never leaves the device. In a file it is readable by its owner alone; in a TPM the file holds what only
       this chip can use (TSS2 PRIVATE KEY).
-    - What needs the TPM is done by OpenSSL with its provider `tpm2`; Python's ssl loads such a key where the
-      environment names a configuration that activates the provider (`OPENSSL_CONF`).
+    - What needs the TPM is done by OpenSSL with its provider `tpm2` (Debian: tpm2-openssl, openssl): its command makes
+      keys and requests, and this process has it loaded before Python's ssl is given such a key (`know_tpm`).
 """
 
+import ctypes
 import subprocess
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from typing import Literal
 
 from cryptography import x509
@@ -25,6 +27,7 @@ LARGEST_KEY_BYTES = 16 << 10
 OPENSSL_S = 60.0
 """A TPM makes a key in seconds."""
 _PROVIDERS = ("-provider", "tpm2", "-provider", "default")
+_ECDSA_WITH_SHA256 = bytes.fromhex("300a06082a8648ce3d040302")
 _TPM_REMEDY = (
     "Install tpm2-openssl and openssl, let this user read /dev/tpmrm0 (group tss), and see `openssl list -providers"
     " -provider tpm2`; a simulator is named by TPM2OPENSSL_TCTI."
@@ -44,6 +47,31 @@ def make_key(kind: Kind) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
 
 
+@cache
+def know_tpm() -> None:
+    """Have this process's OpenSSL use keys of the TPM. Raise IdentityError if it cannot.
+
+    The same as a configuration that activates both providers (OPENSSL_CONF), which would have to be there at the start.
+    From then on the chip makes and checks all signatures of TLS in this process, by way of a resource manager
+    (/dev/tpmrm0 or tpm2-abrmd; bare it holds three keys): the broker's certificate must be one that it understands,
+    such as our own authority's on P-256. Hashes and ciphers stay with the processor.
+    """
+    try:
+        library = ctypes.CDLL("libcrypto.so.3")
+        load = library.OSSL_PROVIDER_load
+        load.restype, load.argtypes = ctypes.c_void_p, (ctypes.c_void_p, ctypes.c_char_p)
+        # The default one first, so that it does everything but what needs the chip.
+        is_loaded = all([load(None, b"default"), load(None, b"tpm2")])
+        prefer = library.EVP_set_default_properties
+        prefer.argtypes = (ctypes.c_void_p, ctypes.c_char_p)
+        # Else tpm2-openssl 1.1 hands the default provider half a key, which then cannot sign.
+        is_loaded = is_loaded and prefer(None, b"?tpm2.signature=yes,tpm2.digest!=yes") == 1
+    except (OSError, AttributeError) as error:
+        raise IdentityError(f"OpenSSL 3 cannot be used: {error}", remedy=_TPM_REMEDY) from error
+    if not is_loaded:
+        raise IdentityError("OpenSSL cannot load its provider tpm2", remedy=_TPM_REMEDY)
+
+
 def is_in_tpm(key: bytes) -> bool:
     """Tell whether a key can be used only with the TPM that made it."""
     return key.lstrip().startswith(TPM_MARK)
@@ -52,7 +80,8 @@ def is_in_tpm(key: bytes) -> bool:
 def request(key: bytes, name: str) -> str:
     """Return a request for a certificate for a key, PEM. Raise IdentityError if the key cannot be used."""
     if is_in_tpm(key):
-        return _with_file(key, lambda file: _openssl("req", "-new", *_PROVIDERS, "-key", file, "-subj", f"/CN={name}"))
+        asked = ("req", "-new", "-outform", "DER", *_PROVIDERS, "-subj", f"/CN={name}")
+        return _readable(_with_file(key, lambda file: _openssl(*asked, "-key", file)))
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     signed = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(_private(key), hashes.SHA256())
     return signed.public_bytes(serialization.Encoding.PEM).decode()
@@ -62,7 +91,7 @@ def public_part(key: bytes) -> bytes:
     """Return what a certificate for this key holds, DER. Raise IdentityError if the key cannot be used."""
     if is_in_tpm(key):
         pem = _with_file(key, lambda file: _openssl("pkey", *_PROVIDERS, "-in", file, "-pubout"))
-        public = serialization.load_pem_public_key(pem.encode())
+        public = serialization.load_pem_public_key(pem)
     else:
         public = _private(key).public_key()
     return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -78,12 +107,36 @@ def _private(key: bytes) -> ec.EllipticCurvePrivateKey:
     return found
 
 
-def _with_file(key: bytes, use: Callable[[str], bytes]) -> str:
+def _readable(request: bytes) -> str:
+    """Return a request as PEM with the algorithm written as it should be.
+
+    tpm2-openssl 1.1 writes parameters behind ecdsa-with-SHA256, where there are none (RFC 5758, 3.2); they are not
+    signed. Strict readers refuse that.
+    """
+    start, _ = _inner(request, 0)
+    _, info_end = _inner(request, start)
+    _, algorithm_end = _inner(request, info_end)
+    body = request[start:info_end] + _ECDSA_WITH_SHA256 + request[algorithm_end:]
+    der = b"\x30\x81" + bytes([len(body)]) + body  # a request for P-256 with a short name: 128 to 255 bytes
+    return x509.load_der_x509_csr(der).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _inner(der: bytes, at: int) -> tuple[int, int]:
+    """Return where the content of the element at a place begins, and where it ends (X.690, 8.1.3)."""
+    first = der[at + 1]
+    if first < 0x80:  # noqa: PLR2004  # the short form
+        return at + 2, at + 2 + first
+    size = first & 0x7F
+    start = at + 2 + size
+    return start, start + int.from_bytes(der[at + 2 : start], "big")
+
+
+def _with_file(key: bytes, use: Callable[[str], bytes]) -> bytes:
     """Have OpenSSL read a key, which is of no use to anybody without the chip."""
     with tempfile.NamedTemporaryFile(prefix="edgeagent-") as file:
         file.write(key)
         file.flush()
-        return use(file.name).decode()
+        return use(file.name)
 
 
 def _openssl(*arguments: str) -> bytes:

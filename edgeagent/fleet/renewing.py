@@ -17,7 +17,7 @@ from edgeagent.dial import wait_s
 from edgeagent.errors import BusError, EdgeAgentError, PayloadError
 from edgeagent.fleet.identity import IDENTITY, Identity
 from edgeagent.fleet.identity_checks import fitting
-from edgeagent.fleet.identity_keys import IdentityError, public_part, request
+from edgeagent.fleet.identity_keys import IdentityError, know_tpm, public_part, request
 from edgeagent.fleet.identity_probe import Answer, ask
 from edgeagent.fleet.identity_store import Identities
 from edgeagent.fleet.wire import LARGEST_BYTES, Certified, RenewRequest, read, renewal
@@ -35,18 +35,25 @@ LEAST_S, MOST_S = 300.0, 24 * 3_600.0
 
 
 def with_identity(broker: BrokerSettings, identity: Identity) -> BrokerSettings:
-    """Return how the broker is reached as this identity."""
+    """Return how the broker is reached as this identity; OpenSSL gets to know the TPM where its key is there."""
+    _know(identity)
     return broker.model_copy(update={"tls": identity.tls, "username": None, "password": None})
 
 
 def with_current(broker: BrokerSettings, identity: Identity) -> BrokerSettings:
     """Return the same by the link `current`: a renewed identity is used from the next connection on."""
+    _know(identity)
     folder = identity.folder.parent / "current"
     assert folder.parent.name == IDENTITY  # noqa: S101  # identities live nowhere else
     tls = TlsSettings(
         ca=folder / identity.ca.name, certificate=folder / identity.certificate.name, key=folder / identity.key.name
     )
     return broker.model_copy(update={"tls": tls, "username": None, "password": None})
+
+
+def _know(identity: Identity) -> None:
+    if identity.in_tpm:
+        know_tpm()
 
 
 class Renewing:

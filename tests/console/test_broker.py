@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ from typer.testing import CliRunner
 from edgeagent.bus import Bus, connect
 from edgeagent.cli.console_broker import broker_app
 from edgeagent.console import broker_files, certificates
-from edgeagent.console.authority import Authority, Revoked, issued_of
+from edgeagent.console.authority import Authority, Pair, Revoked, issued_of
 from edgeagent.console.authority_roots import new_root, pem_of
 from edgeagent.console.errors import ConsoleError
 from edgeagent.errors import BusError
+from edgeagent.fleet.identity_keys import make_key, request
 from edgeagent.fleet.identity_probe import ask, enter
 from edgeagent.inbox import Received
 from edgeagent.messages import Message
@@ -344,6 +346,43 @@ def test_a63_a_claim_can_ask_and_nothing_else(broker: HardenedBroker) -> None:
             assert await heard_within(claim, 0.2) == []
 
     run(scene())
+
+
+def test_a63_what_another_claim_reads_of_an_answer_is_of_no_use_without_the_key(
+    broker: HardenedBroker, tmp_path: Path
+) -> None:
+    device = broker.device("answered")
+    assert device.tls is not None
+    assert device.tls.certificate is not None
+    read_by_another = device.tls.certificate.read_bytes()
+    (tmp_path / "own.key").write_bytes(make_key("file"))
+    (tmp_path / "read.pem").write_bytes(read_by_another)
+    with pytest.raises(BusError, match="certificates for the broker cannot be used"):
+        ask(broker.link(tmp_path / "read.pem", tmp_path / "own.key"))
+
+
+def test_a42_an_authority_outside_signs_and_its_list_counts_too(tmp_path: Path) -> None:
+    now = time.time()
+    outside = Authority.init(tmp_path / "outside", "outside", now)
+    (tmp_path / "outside.pem").write_text(outside.trusted)
+    (tmp_path / "outside-crl.pem").write_bytes(outside.crl([], b"", now))
+    files = {"outside_ca": tmp_path / "outside.pem", "outside_crl": tmp_path / "outside-crl.pem"}
+    with hardened_broker(tmp_path / "b", **files) as broker:
+        key = make_key("file")
+        issued = outside.sign_device(request(key, "x"), "home", "kitchen", now)
+        kitchen = broker.pair("kitchen", Pair(issued.pem.encode(), key))
+        hall = broker.pair("hall", outside.passing_certificate("hall", now))
+        assert (ask(kitchen), ask(hall), ask(broker.device("own"))) == ("accepted", "accepted", "accepted")
+        revoked = [Revoked(issued.serial, now)]
+        certificates.enforce([Revoked("12", now)], [], broker.authority, broker.revoking(), now)
+        assert ask(hall) == "accepted", "the other authority's list was lost"
+        (tmp_path / "newer.pem").write_bytes(outside.crl(revoked, (tmp_path / "outside-crl.pem").read_bytes(), now))
+        command = ("/bin/sh", "-c", f"read serial; test $serial = {issued.serial} && cat {tmp_path}/newer.pem")
+        revoking = replace(broker.revoking(), revoke=command)
+        certificates.enforce(revoked, ["kitchen"], broker.authority, revoking, now)
+        assert (ask(kitchen), ask(hall), ask(broker.device("own"))) == ("refused", "accepted", "accepted")
+        with pytest.raises(ConsoleError, match="prints no list"):
+            certificates.enforce(revoked, [], broker.authority, replace(revoking, revoke=("true",)), now)
 
 
 def test_only_the_two_ports_are_open(broker: HardenedBroker) -> None:
