@@ -180,6 +180,24 @@ def disable_user(
     _say(f"{name}: {'may log in again' if undo else 'is not let in any more'}")
 
 
+@user_app.command("token")
+def new_token(
+    name: User,
+    title: Annotated[str, typer.Option(help="What it is for, in a few words.")] = "command line",
+    role: Annotated[str, typer.Option(help="viewer, operator or admin: what it may at most.")] = "operator",
+    days: Annotated[int, typer.Option(help="Days until it is void.")] = 90,
+    settings: SettingsFile = None,
+) -> None:
+    """Make an API token of a user's, for `edgeagent fleet`; its secret is printed once."""
+    from edgeagent.console.web import api_tokens, users
+
+    with _opened(settings).session() as session:
+        users.existing(session, name)
+        _, secret = api_tokens.new(session, name, title, role, days=days, now=time.time())
+        _audit(session, "api.new", name, title=title, role=role, days=days)
+    typer.echo(secret)
+
+
 @user_app.command("list")
 def list_users(settings: SettingsFile = None, *, json: Json = False) -> None:
     """Show who may log in, and what each may."""

@@ -65,7 +65,7 @@ def note(known: Known, what: Heard, now: float) -> bool:
         case Reported():
             _reports(known, said)
         case Sample():
-            return _counts(known, said, now)
+            return _counts(known, said)
         case Mapping():
             _tells(known, what.tail, said)
     return True
@@ -152,15 +152,14 @@ def _reports(known: Known, said: Reported) -> None:
         known.events.append(("settings", body | ({"problem": problem} if problem else {})))
 
 
-def _counts(known: Known, said: Sample, now: float) -> bool:
+def _counts(known: Known, said: Sample) -> bool:
     if known["boot"] and said.boot != known["boot"] and not _begins(known, said.boot):
         return False
     gauges = {key: value for key, value in said.gauges.items() if _is_name(key)}
     counted = between(known["counters"], said)
     if counted is None:
         return True
-    known.set(counters=dict(counted.kept), gauges=gauges)
-    _compare_clocks(known, said.at, now)
+    known.set(counters=dict(counted.kept), gauges=gauges)  # its time says nothing of the clock: it may have waited
     known.counted.append((counted, gauges))
     return True
 

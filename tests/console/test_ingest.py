@@ -238,6 +238,12 @@ def test_a_device_that_ran_long_before_we_knew_it_counts_from_now_on(database: D
     assert total(database) == 3
 
 
+def test_a_sample_that_has_waited_says_nothing_of_the_clock(database: Database) -> None:
+    hear(database, birth("kitchen"), state("kitchen", at=NOW))
+    hear(database, sample("kitchen", 60, at=NOW - 7 * 86_400, decisions=5))
+    assert (device(database).clock_ahead_s, total(database)) == (0.0, 5)
+
+
 @pytest.mark.parametrize("ahead_s", [-3 * 3_600.0, 5 * 3_600.0, 40 * 365 * 86_400.0])
 def test_clocks_apart_by_hours_ours_counts(database: Database, ahead_s: float) -> None:
     hear(database, birth("kitchen"), state("kitchen", at=NOW + ahead_s))
