@@ -447,9 +447,10 @@ class Agent:
             self.control.tell(step)
 
     def sign(self, pattern: Pattern) -> None:
-        """Show a pattern."""
+        """Show a pattern; while the microphone is closed, "idle" is shown as that."""
+        shown: Pattern = "muted" if pattern == "idle" and self._parts.muted.is_set() else pattern
         for sign in self._parts.signs:
-            sign.show(pattern)
+            sign.show(shown)
 
     def _send(self, message: Message) -> None:
         if not self._events.full():

@@ -1,12 +1,24 @@
 """Jobs from the bus, and what is told of them."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgeagent.errors import PayloadError
-from edgeagent.jobs import LARGEST_JOB_BYTES, LARGEST_RESULT_BYTES, CancelJob, job_of, told
+from edgeagent.fleet.wire import FleetJob
+from edgeagent.jobs import (
+    LARGEST_JOB_BYTES,
+    LARGEST_RESULT_BYTES,
+    CancelJob,
+    fleet_job_of,
+    job_of,
+    name_of,
+    told,
+)
 from edgeagent.topics import Address
 from edgeagent.update.course import Job, Told
 
@@ -69,3 +81,42 @@ def test_what_is_too_large_for_a_broker_is_told_without_its_evidence() -> None:
     body = {"id": "j1:4", "job": "j1", "state": "failed", "code": "slower", "evidence": {"before": {"p95_ms": 1.0}}}
     short = told(Address("home", "kitchen"), Told(seq=1, is_end=True, body=body), is_short=True)
     assert json.loads(short.payload) == {"id": "j1:4", "job": "j1", "state": "failed", "code": "slower"}
+
+
+def test_a_job_besides_updates_is_told_from_one_of_the_updates() -> None:
+    asked = {"id": "j1", "kind": "logs", "created": 5.0, "options": {"lines": 10}, "newer": [1]}
+    assert fleet_job_of(json.dumps(asked).encode()) == FleetJob(
+        id="j1", kind="logs", created=5.0, options={"lines": 10}
+    )
+    assert fleet_job_of(raw()) is None
+    assert fleet_job_of(b"") is None
+    assert fleet_job_of(b'{"id": "j1", "kind": "cancel"}') == CancelJob(id="j1", kind="cancel")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]", b"null", b"{", b"\xff", b'{"id": "j1"}', raw(kind="dance"), raw(kind="logs", id="../x"),
+        raw(kind=["update"]),
+        raw(kind="logs", created="now"), raw(kind="logs", created=float("nan")), raw(kind="logs", options=[1]),
+        raw(kind="logs", options={"lines": {"deep": 1}}), raw(kind="cancel", id=""), b'{"id": "a", "id": "b"}',
+        raw(kind="logs", more="x" * LARGEST_JOB_BYTES), b"[" * 3_000,
+    ],
+)  # fmt: skip
+def test_a44_what_is_no_job_at_all_is_refused(content: bytes) -> None:
+    with pytest.raises(PayloadError):
+        fleet_job_of(content)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_a44_no_bytes_break_the_reading_of_jobs(content: bytes) -> None:
+    with suppress(PayloadError):
+        fleet_job_of(content)
+    name_of(content)
+
+
+def test_who_is_refused_is_called_by_its_name_where_that_is_one() -> None:
+    assert name_of(raw(kind="dance")) == "j1"
+    assert name_of(raw(id="../x")) is None
+    assert name_of(b"[]") is None
+    assert name_of(b"{") is None

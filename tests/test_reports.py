@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from edgeagent import __version__
+from edgeagent.fleet.wire import Birth, read
 from edgeagent.messages import (
     Action,
     Answer,
@@ -95,3 +96,23 @@ def test_an_event_says_what_and_when_but_not_the_words(kind: str) -> None:
     assert payload(message)["utterance"] == "u1"
     assert payload(message)["at"] == 1234.568
     assert b"s3cret" not in message.payload
+
+
+def test_a_state_says_when_by_our_clock_but_a_will_which_is_said_later_does_not() -> None:
+    ours = reports()
+    assert payload(ours.state(online=True))["at"] == 1234.568
+    assert "at" not in payload(ours.will)
+
+
+def test_a_birth_tells_what_a_fleet_wants_to_know_beside() -> None:
+    about: dict[str, str | float] = {"board": "rpi4", "desired": 3, "job": "j1", "certificate_until": 1_800_000_000}
+    told = payload(Reports(DeviceSettings(), about=lambda: about).greetings()[0])
+    assert about.items() <= told.items()
+    assert read(Birth, json.dumps(told).encode()).desired == 3
+
+
+@pytest.mark.parametrize("kind", TOLD)
+def test_the_words_are_told_only_by_a_device_whose_owner_shares_them(kind: str) -> None:
+    message = Reports(DeviceSettings(), with_words=True).event(TOLD[kind])
+    assert message is not None
+    assert (b"s3cret" in message.payload) == (kind != "outcome")

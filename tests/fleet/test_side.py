@@ -141,9 +141,9 @@ def test_a49_a_job_that_comes_again_is_told_again_and_not_done_again(tmp_path: P
                     await fleet.ask("i1", "identify", seconds=0.1)
                     await eventually(lambda: len(fleet.told["job/i1"]) > told)
                     assert len(ears.said) == 1
+                told = len(fleet.told["job/i1"])
                 async with side(tmp_path, broker_settings(broker.port, session_expiry_s=0)) as (_, _, ears):
                     await eventually(lambda: fleet.last("birth")["job"] == "i1")
-                    told = len(fleet.told["job/i1"])
                     await eventually(lambda: len(fleet.told["job/i1"]) > told)  # it is retained, so it comes again
                     assert {one["id"] for one in fleet.told["job/i1"]} == {"i1:1", "i1:2", "i1:3"}
                     assert ears.said == []
