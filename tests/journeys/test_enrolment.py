@@ -176,3 +176,65 @@ def test_a_device_that_is_nobody_says_what_to_do(tmp_path: Path) -> None:
     assert (as_json.returncode, json.loads(as_json.stdout)["enrolled"]) == (1, False)
     serial = edgeagent("identity", "--serial")
     assert serial.stdout.strip() == json.loads(as_json.stdout)["serial"]
+
+
+@pytest.mark.slow
+def test_the_real_console_enrols_a_device_and_throws_it_out(tmp_path: Path) -> None:
+    broker = broker_of(tmp_path / "broker")
+    broker.start()
+    (tmp_path / "data").mkdir()
+    journey = Journey(broker, database(tmp_path / "data"), tmp_path)
+    journey.settings.write_text(f'[device]\nstate_dir = "{journey.state}"\n')
+    (tmp_path / "console.toml").write_text(console_settings(broker, tmp_path / "data"))
+    command = [sys.executable, "-c", COMMANDS, "console", "run", "--settings", str(tmp_path / "console.toml")]
+
+    async def scene(console: "subprocess.Popen[str]") -> None:
+        assert console.stdout is not None
+        assert "console: " in await asyncio.to_thread(console.stdout.readline)
+        await asyncio.to_thread(journey.enrols)
+        found = identity.current(journey.state)
+        assert found is not None
+        async with connect(with_current(broker.console(), found), client_id="kitchen") as bus:
+            bus.subscribe(Renewing.topic(found.address))
+            await asyncio.wait_for(bus.until(connected=True), 10)
+            await journey.renews(bus)
+            with journey.made.session() as session:
+                enrolment.revoke(session, session.scalars(select(Device)).one(), "stolen", time.time())
+            await asyncio.wait_for(bus.until(connected=False), 20)
+            failures = bus.counters.failures
+            await eventually(lambda: bus.counters.failures > failures + 2, within_s=20)
+            assert bus.counters.connections == 1
+
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True) as console,
+    ):
+        try:
+            run(scene(console), within_s=90)
+        finally:
+            console.terminate()
+            console.wait(20)
+            broker.stop()
+
+
+def console_settings(broker: HardenedBroker, data: Path) -> str:
+    start = broker.folder / "console"
+    reload = json.dumps(list(broker.revoking().reload))
+    return f"""
+[console]
+data_dir = "{data}"
+[database]
+url = "sqlite:///{data}/console.db"
+[web]
+port = 0
+[broker]
+host = "127.0.0.1"
+port = {broker.plan.port}
+[broker.tls]
+ca = "{start}/ca.pem"
+certificate = "{start}/console-1.pem"
+key = "{start}/console-1.key"
+[authority]
+folder = "{broker.folder}"
+reload = {reload}
+"""
