@@ -12,44 +12,27 @@ import fcntl
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
-import uvicorn
-from fastapi import FastAPI
-from sqlalchemy.orm import Session
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from edgeagent import health
 from edgeagent.bus import connect
-from edgeagent.console import leases
-from edgeagent.console.authority import Authority
 from edgeagent.console.backup import in_use
-from edgeagent.console.certificates import Broker, enforce, fresh, is_enforced, revoked
+from edgeagent.console.certificates import Broker
+from edgeagent.console.conducting import ENFORCE_EVERY_S, PRUNE_EVERY_S, Conductor, enforce_all, prune_all
 from edgeagent.console.database import Database
 from edgeagent.console.errors import ConsoleError
 from edgeagent.console.external_authority import signer_of
 from edgeagent.console.news import News
 from edgeagent.console.prometheus import Figures
-from edgeagent.console.retention import prune
-from edgeagent.console.rollouts.engine import step
-from edgeagent.console.settings import ConsoleSettings, WebSection
+from edgeagent.console.serving import LookAfter, listening, serving, until_ended
+from edgeagent.console.settings import ConsoleSettings
 from edgeagent.console.tables import Fleet
 from edgeagent.console.web.app import make_app
 from edgeagent.console.worker import Worker
 from edgeagent.duties import doing
-from edgeagent.errors import EdgeAgentError
 
 log = logging.getLogger(__name__)
-
-CONDUCTOR = "conductor"
-CONDUCT_EVERY_S = 1.0
-ENFORCE_EVERY_S = 2.0
-PRUNE_EVERY_S = 600.0
-AGAIN_AFTER_S = 5.0
-"""What has failed is tried again after this long."""
-CLOSING_S = 3
-"""How long open pages may take to end."""
 
 
 async def run(settings: ConsoleSettings, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -57,7 +40,7 @@ async def run(settings: ConsoleSettings, ready: Callable[[str], None] = lambda _
 
     Raise EdgeAgentError if the settings can never work, or another console has this one's name.
     """
-    with _data_dir(settings), _listener(settings.web) as listener:
+    with _data_dir(settings), listening(settings.web) as listener:
         database = Database(settings.database_url)
         with in_use(database.file) if database.file else contextlib.nullcontext():
             try:
@@ -86,12 +69,12 @@ async def _be_the_console(
             "send": worker.send(),
             "keep subscribed": worker.keep_subscribed(),
             "conduct": conductor.conduct(),
-            "prune": conductor.every(PRUNE_EVERY_S, "prune", lambda: _prune(database, settings)),
+            "prune": conductor.every(PRUNE_EVERY_S, "prune", lambda: prune_all(database, settings.keep)),
         }
         if settings.authority is not None and own is not None:
             broker = Broker(link, settings.authority.crl, settings.authority.reload, settings.authority.revoke)
-            duties["enforce"] = conductor.every(ENFORCE_EVERY_S, "enforce", lambda: _enforce(database, own, broker))
-        async with _serving(app, settings.web, listener) as serving, doing(duties | {"pages": _until_ended(serving)}):
+            duties["enforce"] = conductor.every(ENFORCE_EVERY_S, "enforce", lambda: enforce_all(database, own, broker))
+        async with serving(app, settings.web, listener) as pages, doing(duties | {"pages": until_ended(pages)}):
             health.notify("READY=1")
             where = _where(settings, listener)
             log.info("console ready", extra={"pages": where, "database": database.url.render_as_string()})
@@ -102,101 +85,12 @@ async def _be_the_console(
                 await conductor.let_go()
 
 
-class Conductor:
-    """Does what only one console may do at a time, while this one holds the lease."""
-
-    def __init__(self, name: str, database: Database, worker: Worker, figures: Figures) -> None:
-        """Hold nothing yet; one that was killed holds what it held, and has it again at once."""
-        self._database = database
-        self._worker = worker
-        self._figures = figures
-        self._holder = f"{name}@{socket.gethostname()}"[:64]
-
-    async def conduct(self) -> None:
-        """Hold the lease, or wait for it; advance the rollouts while it is held."""
-        while True:
-            is_mine = await self._tried("conduct", self._hold_and_step)
-            if bool(is_mine) != self._worker.is_conductor:
-                log.info("conducting" if is_mine else "not conducting")
-            self._worker.is_conductor = bool(is_mine)
-            self._figures.is_conductor.set(bool(is_mine))
-            if is_mine:
-                self._worker.look()
-            health.notify("WATCHDOG=1")
-            await asyncio.sleep(CONDUCT_EVERY_S)
-
-    async def every(self, seconds: float, what: str, do: Callable[[], object]) -> None:
-        """Do something in a thread, again and again, while this console conducts; what fails is tried again."""
-        while True:
-            wait_s = seconds if self._worker.is_conductor else CONDUCT_EVERY_S
-            if self._worker.is_conductor and await self._tried(what, do) is None:
-                wait_s = min(seconds, AGAIN_AFTER_S)
-            await asyncio.sleep(wait_s)
-
-    async def let_go(self) -> None:
-        """Give the lease back: another console need not wait for its end."""
-        self._worker.is_conductor = False
-        await self._tried("let go", self._give_back)
-
-    async def _tried(self, what: str, do: Callable[[], object]) -> object:
-        """Do something in a thread; return None where it failed."""
-        try:
-            return await asyncio.to_thread(do)
-        except EdgeAgentError as error:
-            self._figures.troubles.labels(what).inc()
-            log.warning("%s failed", what, extra={"problem": str(error), "remedy": error.remedy})
-        except Exception:  # a rollout that cannot be advanced must not stop what devices tell
-            self._figures.troubles.labels(what).inc()
-            log.exception("%s failed", what)
-        return None
-
-    def _hold_and_step(self) -> bool:
-        now = time.time()
-        with self._database.session() as session:
-            is_mine = leases.hold(session, CONDUCTOR, self._holder, now)
-        if is_mine:
-            # A transaction of its own: the lease is kept also where a rollout cannot be advanced.
-            with self._database.session() as session:
-                step(session, now)
-        return is_mine
-
-    def _give_back(self) -> bool:
-        with self._database.session() as session:
-            leases.let_go(session, CONDUCTOR, self._holder)
-        return True
-
-
 def _prepare(database: Database, settings: ConsoleSettings) -> None:
     database.migrate()
     with database.session() as session:
         for fleet in settings.console.fleets:
-            add_fleet(session, fleet, time.time())
-
-
-def add_fleet(session: Session, name: str, now: float, title: str = "") -> None:
-    """Make a fleet, where there is none of this name."""
-    if session.get(Fleet, name) is None:
-        session.add(Fleet(name=name, title=title, created=now))
-
-
-def _prune(database: Database, settings: ConsoleSettings) -> bool:
-    removed = 1
-    while removed:
-        with database.session() as session:
-            removed = prune(session, settings.keep, time.time())
-    return True
-
-
-def _enforce(database: Database, own: Authority, broker: Broker) -> bool:
-    now = time.time()
-    with database.reading() as session:
-        wanted = revoked(session, now)
-        if is_enforced(wanted, broker.crl):
-            return True
-        devices = fresh(session, wanted, broker.crl)
-    enforce(wanted, devices, own, broker, now)
-    log.info("revocation enforced", extra={"devices": devices[:20], "certificates": len(wanted)})
-    return True
+            if session.get(Fleet, fleet) is None:
+                session.add(Fleet(name=fleet, created=time.time()))
 
 
 @contextmanager
@@ -220,82 +114,6 @@ def _data_dir(settings: ConsoleSettings) -> Iterator[None]:
                 remedy="End it (systemctl stop edgeagent-console), or give this one another name in [console].",
             ) from error
         yield
-
-
-@contextmanager
-def _listener(web: WebSection) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in web.host else socket.AF_INET
-    try:
-        listener = socket.create_server((web.host, web.port), family=family, backlog=512)
-    except OSError as error:
-        raise ConsoleError(
-            f"the pages cannot be served on {web.host}:{web.port}: {error.strerror or error}",
-            remedy="Name another port or address in [web], or end what uses it.",
-        ) from error
-    with listener:
-        yield listener
-
-
-class LookAfter:
-    """Looks for what is due as soon as somebody has changed something by the pages or the API."""
-
-    def __init__(self, app: ASGIApp, look: Callable[[], None]) -> None:
-        """Stand in front of the application."""
-        self._app = app
-        self._look = look
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
-                self._look()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals to the command line."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-@asynccontextmanager
-async def _serving(app: FastAPI, web: WebSection, listener: socket.socket) -> AsyncIterator["asyncio.Task[None]"]:
-    """Serve the pages while the block runs."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ssl_certfile=web.certificate,
-        ssl_keyfile=web.key,
-        proxy_headers=bool(web.proxies),
-        forwarded_allow_ips=list(web.proxies),
-        timeout_graceful_shutdown=CLOSING_S,
-    )
-    try:
-        config.load()
-    except OSError as error:
-        raise ConsoleError(
-            f"the certificate of the pages cannot be read: {error}", remedy="Mend certificate and key in [web]."
-        ) from error
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="pages")
-    try:
-        yield serving
-    finally:
-        server.should_exit = True
-        await asyncio.wait([serving], timeout=2 * CLOSING_S)
-        serving.cancel()
-
-
-async def _until_ended(serving: "asyncio.Task[None]") -> None:
-    await asyncio.wait([serving])
-    raise ConsoleError("the pages are served no more", remedy="Report this, with the log.")
 
 
 def _where(settings: ConsoleSettings, listener: socket.socket) -> str:

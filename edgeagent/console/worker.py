@@ -13,13 +13,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Protocol
 
 from sqlalchemy import select, text
 
+from edgeagent.console.answers import answers
 from edgeagent.console.authority import Signer
 from edgeagent.console.database import Database
-from edgeagent.console.enrolment import enrol, renew
 from edgeagent.console.errors import AwayError, ConsoleError
 from edgeagent.console.ingest import Effects, Incoming, ingest
 from edgeagent.console.news import News
@@ -29,11 +30,10 @@ from edgeagent.console.settings import ConsoleSection
 from edgeagent.console.tables import Fleet
 from edgeagent.console.told_again import tell_again
 from edgeagent.errors import BusError, EdgeAgentError
-from edgeagent.fleet import wire
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.messages import Message
-from edgeagent.topics import VERSION, Address
+from edgeagent.topics import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +52,9 @@ PUBLISHED_WITHIN_S = 5.0
 """An order that the broker has not taken by then has failed."""
 LEAST_WAIT_S, MOST_WAIT_S = 0.1, 5.0
 """Between tries to reach a database that is away."""
-EXPIRY_S = 60
 PLAIN = ("birth", "state", "reported", "renew")
 """What every console hears: what is retained comes only to those who subscribe in their own name."""
 SHARED = ("job/+", "event/+", "metrics")
-NO_AUTHORITY = "this console signs no certificates"
 
 
 _IS_ANY_DUE = text(
@@ -87,6 +85,7 @@ class Worker:
         self.is_conductor = False
         self._look = asyncio.Event()
         self._sessions = 0
+        self._complaint = "", ""
 
     async def publish(self, message: Message) -> None:
         """Send a message now. Raise ConsoleError if the broker does not take it."""
@@ -108,14 +107,14 @@ class Worker:
         while True:
             first = await self._bus.inbox.get()
             received = [first, *self._bus.inbox.waiting(BATCH - 1)]
-            effects, answers = await self._written(received)
+            effects, replies = await self._written(received)
             for one in received:
                 one.acknowledge()
             self._figures.count(self._figures.heard, effects.heard)
             self._figures.count(self._figures.refused, effects.refused)
             self._tell(effects)
-            for answer in answers:
-                await self._answer(answer)
+            for reply in replies:
+                await self._answer(reply)
             if len(received) < FEW:
                 await asyncio.sleep(GATHER_S)
 
@@ -219,11 +218,14 @@ class Worker:
         while True:
             try:
                 with self._figures.ingest_s.time():
-                    return await asyncio.to_thread(self._write, batch)
+                    written = await asyncio.to_thread(self._write, batch)
             except AwayError as error:
                 self._complain("database away", error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MOST_WAIT_S)
+            else:
+                self._complaint = self._complaint if self._complaint[0] != "database away" else ("", "")
+                return written
 
     def _write(self, batch: Sequence[Incoming]) -> tuple[Effects, list[Message]]:
         try:
@@ -238,32 +240,7 @@ class Worker:
             self._complain("message left out", error)
             effects = Effects()
             effects.refused["unwritable"] += 1
-        return effects, self._answers(effects)
-
-    def _answers(self, effects: Effects) -> list[Message]:
-        """Answer those who ask for certificates, one by one: none of them spoils another's, or the batch."""
-        answers = []
-        for fleet, nonce, enrolment in effects.enrolments:
-            certified = self._certified(fleet, nonce, enrolment, "")
-            answers.append(Message(wire.enrolment(fleet, nonce)[1], wire.written(certified), 1, expiry_s=EXPIRY_S))
-        for fleet, device, renewal in effects.renewals:
-            certified = self._certified(fleet, renewal.nonce, renewal, device)
-            answers.append(wire.certified(Address(fleet, device), certified))
-        return answers
-
-    def _certified(
-        self, fleet: str, nonce: str, asked: wire.EnrolRequest | wire.RenewRequest, device: str
-    ) -> wire.Certified:
-        if self.signer is None:
-            return wire.Certified(nonce=nonce, problem=NO_AUTHORITY)
-        try:
-            with self._database.session() as session:
-                if isinstance(asked, wire.EnrolRequest):
-                    return enrol(session, self.signer, fleet, asked, time.time(), nonce=nonce)
-                return renew(session, self.signer, fleet, device, asked, time.time())
-        except Exception as error:  # noqa: BLE001  # as above; it asks again
-            self._complain("certificate", error)
-            return wire.Certified(nonce=nonce, problem="the console could not answer: ask again")
+        return effects, answers(self._database, self.signer, effects, partial(self._complain, "certificate"))
 
     def _tell(self, effects: Effects) -> None:
         topics = {f"device:{device}" for device in effects.changed}
@@ -276,6 +253,9 @@ class Worker:
 
     def _complain(self, kind: str, error: Exception) -> None:
         self._figures.troubles.labels(kind).inc()
+        if self._complaint == (kind, str(error)):
+            return  # once, not at every try of a long night
+        self._complaint = kind, str(error)
         remedy = error.remedy if isinstance(error, EdgeAgentError) else ""
         log.warning(kind, extra={"problem": str(error), "remedy": remedy}, exc_info=None if remedy else error)
 

@@ -1,9 +1,12 @@
 """The console's database: transactions, revisions of its tables, and what happens when it cannot be used."""
 
+import os
 import shutil
 import sqlite3
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +232,44 @@ def test_a_full_disk_is_told_and_works_again_once_there_is_room_a86(tmp_path: Pa
     with database.session() as session:
         session.add(Kept(name="after", value="works"))
     database.close()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("a disk can be mounted here by nobody, or not by us")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_somebody_else_has_filled_is_told_and_nothing_is_damaged_a86(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        database = Database(f"sqlite:///{disk}/console.db")
+        database.migrate()
+        with (disk / "film").open("wb") as film, suppress(OSError):
+            film.write(bytes(4 << 20))
+        with pytest.raises(AwayError, match="full") as caught:
+            _fill(database)
+        assert "Make room" in caught.value.remedy
+        with database.reading() as session:
+            assert session.scalar(select(Fleet)) is None
+        (disk / "film").unlink()
+        with database.session() as session:
+            session.add(fleet("home"))
+        with database.engine.connect() as connection:
+            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+        database.close()
+
+
+def _fill(database: Database) -> None:
+    for number in range(1_000):
+        with database.session() as session:
+            session.add(Kept(name=f"{number}", value="x" * 4_000))
 
 
 def test_a_database_that_cannot_be_written_says_so_a86(database: Database) -> None:

@@ -36,6 +36,12 @@ def test_who_is_gone_is_followed_once_the_lease_has_run_out(database: Database) 
     assert not held(database, "a", 101.0 + LASTS_S)
 
 
+def test_a_clock_that_is_put_back_by_hours_holds_nobody_up(database: Database) -> None:
+    assert held(database, "a", 100_000.0)
+    assert held(database, "b", 50_000.0)
+    assert not held(database, "a", 50_001.0)
+
+
 def test_who_gives_it_back_is_followed_at_once(database: Database) -> None:
     assert held(database, "a", 100.0)
     with database.session() as session:
