@@ -4,11 +4,11 @@ import asyncio
 import fcntl
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeagent import health, releases
 from edgeagent.agent import Agent, Parts, Source
@@ -57,31 +57,12 @@ async def opened(
     async with link as bus, _fleet(member, bus) as fleet, _plant(settings, is_onlooker=reports is None) as plant:
         joined = None if member is None else partial(FleetSide, member, fleet, parts.sound)
         agent = Agent(settings, bus, parts, reports, plant, joined)
-        duties = {
-            "observe": agent.observe(),
-            "observe plant": agent.observe_plant(),
-            "keep grammar": agent.keep_grammar(),
-            "obey orders": agent.obey_orders(),
-            "obey urgent orders": agent.orders.obey_urgent(),
-            "send events": agent.send_events(),
-            "agenda": agent.carry_out_due(),
-            "watch lessons": agent.watch_lessons(),
-            "notes": agent.notes.keep(),
-        }
-        if agent.control is not None:
-            duties |= {
-                "greet": agent.control.greet(bus),
-                "announce itself": agent.control.announce(),
-                "watch itself": agent.control.watch(),
-                "obey wishes": agent.control.obey(),
-            }
         keeping_log: AbstractAsyncContextManager[None] = nullcontext()
         if agent.fleet is not None:
-            duties |= agent.fleet.duties()
             keeping_log = agent.fleet.keeping_log()
         is_orderly = False
         try:
-            async with keeping_log, doing(duties):
+            async with keeping_log, doing(_duties(agent)):
                 try:
                     yield agent
                 finally:
@@ -96,6 +77,31 @@ async def opened(
             raise
         finally:
             agent.close(is_orderly=is_orderly)
+
+
+def _duties(agent: Agent) -> dict[str, Coroutine[Any, Any, None]]:
+    """Return what is to be done for ever on the obeying side."""
+    duties: dict[str, Coroutine[Any, Any, None]] = {
+        "observe": agent.observe(),
+        "observe plant": agent.observe_plant(),
+        "keep grammar": agent.keep_grammar(),
+        "obey orders": agent.obey_orders(),
+        "obey urgent orders": agent.orders.obey_urgent(),
+        "send events": agent.send_events(),
+        "agenda": agent.carry_out_due(),
+        "watch lessons": agent.watch_lessons(),
+        "notes": agent.notes.keep(),
+    }
+    if agent.control is not None:
+        duties |= {
+            "greet": agent.control.greet(agent.bus),
+            "announce itself": agent.control.announce(),
+            "watch itself": agent.control.watch(),
+            "obey wishes": agent.control.obey(),
+        }
+    if agent.fleet is not None:
+        duties |= agent.fleet.duties()
+    return duties
 
 
 def _is_asked_for(error: BaseException) -> bool:

@@ -27,8 +27,13 @@ class Ears:
         self.muted: list[bool] = []
         self.said: list[str] = []
         self.signs: list[Pattern] = []
-        self.is_idle = True
+        self.is_served, self.asked = False, 0
         self.orders = Orders(RememberedOrders(state / "orders.json"), self)
+
+    @property
+    def is_idle(self) -> bool:
+        self.asked += 1
+        return not self.is_served
 
     @property
     def interpreter(self) -> Interpreter:

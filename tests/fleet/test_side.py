@@ -16,6 +16,7 @@ from fleet.sides import side
 from edgeagent.fleet.wire import FleetJob, job, no_job
 from edgeagent.jobs import LARGEST_JOB_BYTES
 from edgeagent.messages import Message
+from edgeagent.updating import NewStartError
 
 pytestmark = pytest.mark.skipif(
     not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
@@ -209,6 +210,33 @@ def test_a55_where_the_broker_has_lost_the_session_it_is_begun_anew_and_what_is_
                     await eventually(lambda: fleet.last("reported").get("version") == 2)
                     await fleet.send("do/mute", order("m1"))
                     await eventually(lambda: ears.muted == [True])
+
+    run(scene())
+
+
+def test_settings_wait_for_a_new_start_until_nobody_is_served_and_the_latest_counts(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with mosquitto() as broker:
+            async with office(broker.port) as fleet:
+                async with side(tmp_path, broker_settings(broker.port)) as (found, _, ears):
+                    ears.is_served = True
+                    duties = found.late_duties()
+                    duties["updates"].close()
+                    keeping = asyncio.create_task(duties["settings of the fleet"])
+                    await fleet.want(1, hearing__vad_mode=3)
+                    await fleet.want(2, hearing__vad_mode=1)
+                    await eventually(lambda: fleet.last("reported").get("version") == 2)
+                    asked = ears.asked
+                    await eventually(lambda: ears.asked > asked + 1)
+                    assert not keeping.done()
+                    assert fleet.last("reported")["settings"]["hearing.vad_mode"] == 2
+                    ears.is_served = False
+                    with pytest.raises(NewStartError):
+                        await keeping
+                async with side(tmp_path, broker_settings(broker.port)):
+                    await eventually(lambda: fleet.last("reported")["standing"] == "trial")
+                    assert fleet.last("reported")["settings"]["hearing.vad_mode"] == 1
+                    assert fleet.last("birth")["desired"] == 2
 
     run(scene())
 
