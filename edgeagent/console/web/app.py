@@ -11,7 +11,7 @@ from edgeagent.console.news import News
 from edgeagent.console.settings import ConsoleSettings
 from edgeagent.console.web import live
 from edgeagent.console.web.api import routers as api_routers
-from edgeagent.console.web.errors import answer_errors
+from edgeagent.console.web.errors import answer_errors, broken
 from edgeagent.console.web.guard import Guard
 from edgeagent.console.web.pages import routers as page_routers
 from edgeagent.console.web.rendering import Pages
@@ -37,5 +37,5 @@ def make_app(
     for router in (*page_routers(), live.router, *api_routers()):
         app.include_router(router)
     site: Site = app.state.site
-    app.add_middleware(Guard, hosts=site.hosts, is_secure=site.is_secure)
+    app.add_middleware(Guard, hosts=site.hosts, is_secure=site.is_secure, broken=broken)
     return app

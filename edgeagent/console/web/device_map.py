@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
+from edgeagent.logs import printable
+
 GREATEST_PITCH, LEAST_PITCH = 18, 4
 GOAL_HEIGHT = 420
 LABEL_HEIGHT = 18
@@ -89,7 +91,7 @@ def drawn(layout: Layout, theme: str) -> str:
     labels = []
     for group, top in zip(layout.groups, layout.tops, strict=True):
         if len(layout.groups) > 1:
-            text = escape(f"{group.label[:LONGEST_LABEL]} · {len(group.cells)}")
+            text = escape(f"{printable(group.label[:LONGEST_LABEL])} · {len(group.cells)}")
             labels.append(f'<text x="0" y="{top - 5}">{text}</text>')
         for index, cell in enumerate(group.cells):
             x, y = index % layout.columns * layout.pitch, top + index // layout.columns * layout.pitch

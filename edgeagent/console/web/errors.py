@@ -19,11 +19,10 @@ _NOTHING = "Look at the address; it may have been removed."
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Have an application answer every error so."""
+    """Have an application answer every error that is expected; the guard before it has the others."""
     app.add_exception_handler(EdgeAgentError, _told)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _broken)
 
 
 def is_api(request: Request) -> bool:
@@ -86,6 +85,6 @@ def _http(request: Request, error: Exception) -> Response:
     return answer(request, RefusedError(error.status_code, told, remedy=_NOTHING, headers=error.headers or {}))
 
 
-def _broken(request: Request, error: Exception) -> Response:
-    log.error("a page broke", exc_info=error, extra={"path": request.url.path})
+def broken(request: Request) -> Response:
+    """Return what is said of an error of ours; what it was is in the log."""
     return answer(request, RefusedError(500, "the console could not do this", remedy="Report this, with the log."))

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -33,9 +35,15 @@ _TYPES = ("application/x-www-form-urlencoded", "application/json")
 class Guard:
     """Refuses what no page should see, and adds headers to every answer."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], is_secure: bool) -> None:
-        """Stand before an application. `hosts` are the names under which it answers, none for any."""
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str], is_secure: bool, broken: Callable[[Request], Response]
+    ) -> None:
+        """Stand before an application. `hosts` are the names under which it answers, none for any.
+
+        `broken` says that something went wrong that should not have.
+        """
         self._app = app
+        self._broken = broken
         self._hosts = frozenset(hosts)
         added = {**HEADERS, **({"strict-transport-security": HSTS} if is_secure else {})}
         self._headers = [(name.encode(), value.encode()) for name, value in added.items()]
@@ -47,7 +55,11 @@ class Guard:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
+        has_begun = False
+
         async def send_bound(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *self._added(scope, message)]
             await send(message)
@@ -63,7 +75,12 @@ class Guard:
             return
         except ConnectionError:
             return
-        await self._app(scope, _replayed(body, receive), send_bound)
+        try:
+            await self._app(scope, _replayed(body, receive), send_bound)
+        except Exception:  # whatever it is, it is logged here, and told without its insides
+            log.exception("a page broke", extra={"path": scope["path"]})
+            if not has_begun:
+                await self._broken(Request(scope))(scope, receive, send_bound)
 
     def _added(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
         have = {name for name, _ in message.get("headers", ())}

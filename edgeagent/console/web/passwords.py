@@ -9,6 +9,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from edgeagent.console.errors import ConsoleError
 
 SHORTEST, LONGEST = 12, 200
+HASHER = PasswordHasher(time_cost=3, memory_cost=32 << 10, parallelism=1)
+"""The parameters of RFC 9106 for little memory, with less of it: a console may be a Raspberry Pi."""
 AT_ONCE = 2
 """Computations at the same time: each takes 32 MiB for a moment, and strangers can ask for them."""
 
@@ -16,9 +18,9 @@ AT_ONCE = 2
 class Passwords:
     """Hashes and checks passwords, a few at a time."""
 
-    def __init__(self) -> None:
-        """Take the parameters of RFC 9106 for little memory, with less of it: a console may be a Raspberry Pi."""
-        self._hasher = PasswordHasher(time_cost=3, memory_cost=32 << 10, parallelism=1)
+    def __init__(self, hasher: PasswordHasher = HASHER) -> None:
+        """Compute with a hasher."""
+        self._hasher = hasher
         self._turn = threading.BoundedSemaphore(AT_ONCE)
 
     def hashed(self, password: str) -> str:

@@ -3,6 +3,8 @@
 import segno
 from markupsafe import Markup, escape
 
+from edgeagent.logs import printable
+
 
 def code(text: str, name: str) -> Markup:
     """Return a QR code of a text; `name` is what a screen reader says of it."""
@@ -11,7 +13,7 @@ def code(text: str, name: str) -> Markup:
     path = "".join(f"M{x} {y}h{length}v1h-{length}z" for y, row in enumerate(rows) for x, length in _runs(row))
     side = len(rows) + 8  # a quiet zone of four modules, as the standard wants
     return Markup(  # noqa: S704  # numbers and an escaped name
-        f'<svg class="qr" viewBox="-4 -4 {side} {side}" role="img" aria-label="{escape(name)}" '
+        f'<svg class="qr" viewBox="-4 -4 {side} {side}" role="img" aria-label="{escape(printable(name))}" '
         f'shape-rendering="crispEdges"><path class="paper" d="M-4 -4h{side}v{side}h-{side}z"/>'
         f'<path class="ink" d="{path}"/></svg>'
     )

@@ -12,6 +12,7 @@ from edgeagent.console.rollouts.nouns import Counts
 from edgeagent.console.tables import Device, Job, Rollout
 from edgeagent.console.web.fleet_view import PageOf, page_of
 from edgeagent.fleet.wire import FAILED, SUCCEEDED, UNDONE
+from edgeagent.logs import printable
 
 ON_A_PAGE, DEVICES_ON_A_PAGE = 25, 50
 PARTS: Mapping[str, str] = {
@@ -101,7 +102,7 @@ def bar(counts: Counts, name: str) -> Markup:
         if width:
             parts.append(f'<path class="p-{part}" d="M{x:.1f} 0h{width:.1f}v{BAR_HEIGHT}h-{width:.1f}z"/>')
         x += width
-    label = f"{name}: {told(counts)}"
+    label = printable(f"{name}: {told(counts)}")
     return Markup(  # noqa: S704  # numbers and an escaped label
         f'<svg class="bar" viewBox="0 0 {BAR_WIDTH} {BAR_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'

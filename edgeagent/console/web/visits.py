@@ -9,7 +9,7 @@ Rules:
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -209,7 +209,7 @@ def _person(site: Site, secret: str, now: float) -> Who | None:
         return None
     row, who = found
     if row.used + sessions.USED_EVERY_S < now:
-        with site.database.session() as session:
+        with suppress(AwayError), site.database.session() as session:  # to look, nothing need be written
             sessions.used(session, row.hash, now)
     return who
 
@@ -223,7 +223,7 @@ def _program(site: Site, secret: str, now: float) -> Who | None:
         return None
     token, who = found
     if api_tokens.is_used_again(token, now):
-        with site.database.session() as session:
+        with suppress(AwayError), site.database.session() as session:  # as above
             session.execute(update(tables.ApiToken).where(tables.ApiToken.hash == hash_of(secret)).values(used=now))
     return who
 

@@ -14,7 +14,7 @@ from edgeagent.console.errors import ConsoleError
 from edgeagent.console.tables import Device, Fleet
 from edgeagent.console.web import device_map, fleet_view
 from edgeagent.console.web.fleet_view import LONGEST_FILTER, LONGEST_SEARCH, Wanted
-from edgeagent.console.web.refusals import forbidden, not_found
+from edgeagent.console.web.refusals import forbidden, not_found, status_of
 from edgeagent.console.web.rendering import go
 from edgeagent.console.web.roles import EVERY_FLEET
 from edgeagent.console.web.users import FLEET
@@ -80,6 +80,8 @@ def new_fleet(
         with visit.changing("fleet.new", name) as session:
             make_fleet(session, visit, name, title)
     except ConsoleError as error:
+        if status_of(error) != 422:  # noqa: PLR2004  # what was typed
+            raise
         return go("/fleets", f"{error}. {error.remedy}", is_problem=True)
     return go(f"/f/{name}", f"Fleet {name} is there. Make tokens for its devices under Enrolment.")
 

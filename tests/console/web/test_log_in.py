@@ -1,0 +1,261 @@
+"""Who is let in, how often they may try, and when that ends (A81, A82, A83)."""
+
+import time
+from typing import Literal
+
+import pytest
+from argon2 import PasswordHasher
+from console.web.filled import PASSWORD
+from console.web.website import HOME, Make, Website, hidden
+from sqlalchemy import select, update
+
+from edgeagent.console import tables
+from edgeagent.console.web import sessions, throttle, users
+from edgeagent.console.web.handed_out import hash_of
+from edgeagent.console.web.pages.login import local
+from edgeagent.console.web.passwords import Passwords
+
+
+def test_who_knows_the_password_is_let_in_by_a_cookie_that_no_script_sees(website: Website) -> None:
+    visitor = website.stranger()
+    answer = visitor.log_in("ada", PASSWORD, HOME)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == HOME
+    cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("edgeagent="))
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert visitor.get(HOME).status_code == 200
+    assert [line.user for line in website.audited("log in")] == ["ada"]
+
+
+def test_by_tls_the_cookie_is_bound_to_this_host_and_browsers_come_back_by_tls_alone(make: Make) -> None:
+    with make(settings='[web]\norigin = "https://fleet.example"\n') as website:
+        visitor = website.stranger()
+        form = visitor.get("/login")
+        mark = next(one for one in form.headers.get_list("set-cookie") if one.startswith("edgeagent-login="))
+        answer = visitor.http.post(
+            "/login",
+            data={"name": "ada", "password": PASSWORD, "mark": hidden(form.text, "mark")},
+            headers={"Cookie": mark.partition(";")[0]},
+        )
+    cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith("__Host-edgeagent="))
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+
+
+def test_only_hashes_of_sessions_are_kept(website: Website) -> None:
+    visitor = website.visitor("ada")
+    secret = visitor.http.cookies["edgeagent"]
+    with website.session() as session:
+        row = session.scalars(select(tables.Session)).one()
+    assert row.hash == hash_of(secret)
+    assert secret not in (row.hash, row.csrf)
+    assert hidden(visitor.get("/account").text, "csrf") not in (secret, row.hash, row.csrf)
+
+
+def test_a_user_who_is_unknown_is_refused_in_the_same_words(website: Website) -> None:
+    def told(name: str) -> str:
+        answer = website.stranger().log_in(name, "not the password")
+        assert answer.status_code == 401
+        mark = hidden(answer.text, "mark")
+        return answer.text.replace(mark, "").replace(f'value="{name}"', "")
+
+    assert told("ada") == told("zoe")
+
+
+class CountingHasher(PasswordHasher):
+    """Notes what it has verified."""
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # as it is called
+        verified.append(str(hash))
+        return super().verify(hash, password)
+
+
+verified: list[str] = []
+
+
+def test_an_unknown_user_costs_as_much_computing_as_a_known_one() -> None:
+    passwords = Passwords(CountingHasher(time_cost=1, memory_cost=8 << 10, parallelism=1))
+    assert not passwords.is_right(None, "anything at all")
+    assert not passwords.is_right(passwords.hashed(PASSWORD), "anything at all")
+    assert passwords.is_right(passwords.hashed(PASSWORD), PASSWORD)
+    parameters = {kept.rsplit("$", 2)[0] for kept in verified}
+    assert len(verified) == 3
+    assert len(parameters) == 1
+    assert parameters.pop().startswith("$argon2id$")
+
+
+@pytest.mark.parametrize("name", ["ada", "zoe"])
+def test_a83_guessing_a_password_is_slowed_down_also_of_a_user_who_is_not_there(website: Website, name: str) -> None:
+    visitor = website.stranger()
+    answers = [visitor.log_in(name, f"guess {number}") for number in range(10)]
+    assert answers[0].status_code == 401
+    slowed = next(answer for answer in answers if answer.status_code == 429)
+    assert int(slowed.headers["retry-after"]) >= 1
+
+
+def test_a83_who_has_failed_too_often_waits_also_with_the_right_password(website: Website) -> None:
+    with website.session() as session:
+        session.add(tables.LogInTry(key="user:ada", failures=9, last=time.time() + 60))
+    assert website.stranger().log_in("ada", PASSWORD).status_code == 429
+
+
+def test_a83_the_wait_grows_and_has_a_bound_and_a_try_that_is_right_forgets_it(website: Website) -> None:
+    keys, now = throttle.keys_of("ada", "10.0.0.1"), time.time()
+    waits = []
+    with website.session() as session:
+        for _ in range(40):
+            wait_s = throttle.count_try(session, keys, now)
+            waits.append(wait_s)
+            now += wait_s
+            if wait_s:
+                throttle.count_try(session, keys, now)
+        growing = [wait for wait in waits if wait]
+        assert growing == sorted(growing)
+        assert growing[0] <= 2
+        assert max(growing) <= max(one.most_s for one in throttle.PATIENCE.values())
+        throttle.let_in(session, keys)
+        session.flush()
+        assert throttle.count_try(session, throttle.keys_of("ada", "10.0.0.2"), now) == 0
+
+
+def test_a83_one_address_that_tries_many_users_is_slowed_down(website: Website) -> None:
+    visitor = website.stranger()
+    codes = [visitor.log_in(f"user{number}", "some guess").status_code for number in range(14)]
+    assert codes[0] == 401
+    assert codes[-1] == 429
+
+
+def test_a83_a_hundred_tries_at_once_are_a_hundred(website: Website) -> None:
+    keys, now = throttle.keys_of("ada", "10.0.0.1"), time.time()
+    let_through = 0
+    for _ in range(100):
+        with website.session() as session:  # a transaction each, before any password is looked at
+            let_through += throttle.count_try(session, keys, now) == 0
+    assert let_through == throttle.PATIENCE["user"].free
+
+
+def test_what_is_remembered_of_tries_is_bounded(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "MOST_KEYS", 50)
+    with website.session() as session:
+        for number in range(200):
+            throttle.count_try(session, throttle.keys_of(f"user{number}", f"10.0.{number}.1"), float(number))
+        session.flush()
+        assert len(session.scalars(select(tables.LogInTry)).all()) <= 52
+
+
+@pytest.mark.parametrize(("field", "before_s"), [("used", sessions.IDLE_S + 5), ("expires", 0)])
+def test_a81_a_session_ends_when_it_was_idle_and_at_all_events(website: Website, field: str, before_s: float) -> None:
+    visitor = website.visitor("ada")
+    assert visitor.get(HOME).status_code == 200
+    with website.session() as session:
+        session.execute(update(tables.Session).values({field: time.time() - before_s - 1}))
+    answer = visitor.get(f"{HOME}?show=bad")
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/login?next=%2Ff%2Fhome%3Fshow%3Dbad"
+    assert any(not line.is_allowed and line.subject == HOME for line in website.audited("refused"))
+
+
+def test_a_session_that_somebody_else_has_planted_is_not_taken_over(website: Website) -> None:
+    visitor = website.stranger()
+    visitor.http.cookies.set("edgeagent", "planted-by-somebody-else")
+    visitor.log_in("ada", PASSWORD)
+    assert website.stranger().get(HOME).status_code == 303
+    planted = website.stranger()
+    planted.http.cookies.set("edgeagent", "planted-by-somebody-else")
+    assert planted.get(HOME).status_code == 303
+
+
+def test_logging_in_again_ends_the_session_that_this_browser_had(website: Website) -> None:
+    visitor = website.visitor("ada")
+    first = visitor.http.cookies["edgeagent"]
+    visitor.log_in("ada", PASSWORD)
+    old = website.stranger()
+    old.http.cookies.set("edgeagent", first)
+    assert old.get(HOME).status_code == 303
+    assert visitor.get(HOME).status_code == 200
+
+
+def test_logging_out_ends_the_session_itself(website: Website) -> None:
+    visitor = website.visitor("ada")
+    secret = visitor.http.cookies["edgeagent"]
+    assert visitor.post("/logout").headers["location"] == "/login"
+    again = website.stranger()
+    again.http.cookies.set("edgeagent", secret)
+    assert again.get(HOME).status_code == 303
+
+
+def test_a_new_password_ends_every_other_session(website: Website) -> None:
+    here, elsewhere = website.visitor("ada"), website.visitor("ada")
+    new = "another horse another battery"
+    answer = here.post("/account/password", {"old": PASSWORD, "new": new, "again": new})
+    assert answer.status_code == 303, answer.text
+    assert here.get(HOME).status_code == 200
+    assert elsewhere.get(HOME).status_code == 303
+    assert website.stranger().log_in("ada", PASSWORD).status_code == 401
+    assert website.stranger().log_in("ada", new).status_code == 303
+
+
+def test_the_old_password_must_be_known_and_guesses_of_it_count(website: Website) -> None:
+    visitor = website.visitor("ada")
+    new = "another horse another battery"
+    codes = [
+        visitor.post("/account/password", {"old": f"guess {n}", "new": new, "again": new}).status_code for n in range(6)
+    ]
+    assert codes[0] == 422
+    assert codes[-1] == 429
+
+
+def test_who_is_disabled_is_put_out_at_once(website: Website) -> None:
+    visitor, program = website.visitor("ole"), website.program("ole")
+    with website.session() as session:
+        users.disable(session, "ole", is_disabled=True)
+    assert visitor.get(HOME).status_code == 303
+    assert program.get("/api/v1/fleets").status_code == 401
+    assert website.stranger().log_in("ole", PASSWORD).status_code == 401
+
+
+def test_the_log_in_form_of_another_browser_is_refused(website: Website) -> None:
+    mark = hidden(website.stranger().get("/login").text, "mark")
+    answer = website.stranger().http.post("/login", data={"name": "ada", "password": PASSWORD, "mark": mark})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/ok\r\nSet-Cookie: a=b",
+        "/\t/evil.example",
+        "",
+        "evil",
+    ],
+)
+def test_a82_nobody_is_sent_elsewhere_after_logging_in(website: Website, where: str) -> None:
+    assert local(where) == "/"
+    answer = website.stranger().log_in("ada", PASSWORD, where)
+    assert answer.headers["location"] == "/"
+    assert "a=b" not in str(answer.headers)
+
+
+def test_there_is_nobody_before_somebody_was_added(website: Website) -> None:
+    with website.session() as session:
+        for table in (tables.Role, tables.User):
+            session.query(table).delete()
+    for name, password in (("admin", "admin"), ("edgeagent", "edgeagent"), ("", "")):
+        assert website.stranger().log_in(name, password).status_code in {401, 429}
+
+
+def test_a_user_has_at_most_so_many_sessions(website: Website) -> None:
+    with website.session() as session:
+        for number in range(sessions.MOST_OF_A_USER + 5):
+            sessions.start(session, "ada", time.time() + number)
+            session.flush()
+        mine = session.scalars(select(tables.Session).where(tables.Session.user == "ada")).all()
+    assert len(mine) == sessions.MOST_OF_A_USER
