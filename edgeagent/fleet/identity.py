@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
@@ -65,6 +66,11 @@ class Identity:
         return self.folder / CA
 
     @property
+    def trusted(self) -> bytes:
+        """The content of `ca`. Raise IdentityError if it cannot be read."""
+        return _content(self.ca)
+
+    @property
     def address(self) -> Address:
         """Where this device lives on the bus."""
         return Address(self.fleet, self.device)
@@ -100,7 +106,19 @@ def candidate(state_dir: Path) -> Identity | None:
 
 def linked(root: Path, link: str) -> Identity | None:
     """Return the pair to which a link leads. Raise IdentityError if it is damaged."""
-    path = root / link
+    target = _target(root / link)
+    while target is not None:
+        try:
+            return read(root / target)
+        except IdentityError:
+            # Another thread may have adopted a newer pair meanwhile, and removed this one.
+            before, target = target, _target(root / link)
+            if target == before:
+                raise
+    return None
+
+
+def _target(path: Path) -> str | None:
     try:
         target = os.readlink(path)  # noqa: PTH115  # its words alone, not where they lead
     except FileNotFoundError:
@@ -109,11 +127,20 @@ def linked(root: Path, link: str) -> Identity | None:
         raise IdentityError(f"{path}: cannot be read: {error.strerror or error}", remedy=_remedy(error)) from error
     if not target.isdecimal():
         raise IdentityError(f"{path}: expected a link to a number, found {target!r:.80}", remedy=_ANEW)
-    return read(root / target)
+    return target
 
 
 def read(folder: Path) -> Identity:
     """Read a pair. Raise IdentityError if something is missing, damaged, or readable by others."""
+    try:
+        return _read(folder)
+    except (ValueError, UnsupportedAlgorithm) as error:  # what is well formed may still be nonsense inside
+        raise IdentityError(f"{folder}: {CERTIFICATE} cannot be read: {error}", remedy=_ANEW) from error
+    except OSError as error:
+        raise IdentityError(f"{folder}: cannot be read: {error.strerror or error}", remedy=_remedy(error)) from error
+
+
+def _read(folder: Path) -> Identity:
     names = _names(folder / NAMES)
     pem = _content(folder / CERTIFICATE)
     key = _content(folder / KEY, most=LARGEST_KEY_BYTES)

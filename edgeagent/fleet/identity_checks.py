@@ -9,7 +9,7 @@ Rules:
 from collections.abc import Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from edgeagent.errors import BusError
 from edgeagent.fleet.identity import chain, common_name, public_key
@@ -26,6 +26,13 @@ def fitting(answer: Certified, *, key: bytes, trusted: bytes, now: float) -> Add
 
     Raise IdentityError if the certificate is not for this key, from an unknown root, or the clock is wrong.
     """
+    try:
+        return _fitting(answer, key, trusted, now)
+    except (ValueError, UnsupportedAlgorithm) as error:  # what is well formed may still be nonsense inside
+        raise IdentityError(f"the answer's certificates cannot be read: {error}", remedy=_CONSOLE) from error
+
+
+def _fitting(answer: Certified, key: bytes, trusted: bytes, now: float) -> Address:
     certificates = chain(answer.certificate.encode(), "the answer's certificate")
     roots = chain(answer.ca.encode(), "the answer's ca")
     leaf = certificates[0]
@@ -60,7 +67,7 @@ def _comes_from(leaf: x509.Certificate, between: Sequence[x509.Certificate], roo
 def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(by)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -118,7 +118,10 @@ def _readable(request: bytes) -> str:
     _, algorithm_end = _inner(request, info_end)
     body = request[start:info_end] + _ECDSA_WITH_SHA256 + request[algorithm_end:]
     der = b"\x30\x81" + bytes([len(body)]) + body  # a request for P-256 with a short name: 128 to 255 bytes
-    return x509.load_der_x509_csr(der).public_bytes(serialization.Encoding.PEM).decode()
+    try:
+        return x509.load_der_x509_csr(der).public_bytes(serialization.Encoding.PEM).decode()
+    except ValueError as error:
+        raise IdentityError(f"the TPM's request cannot be read: {error}", remedy=_TPM_REMEDY) from error
 
 
 def _inner(der: bytes, at: int) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 from edgeagent.dial import wait_s
 from edgeagent.errors import BusError, EdgeAgentError, PayloadError
@@ -107,10 +108,10 @@ class Renewing:
                 pause_s = max(60.0, wait_s(failures, LEAST_S, MOST_S, random.random()))  # noqa: S311  # spread
                 failures += 1
                 log.warning("not renewed", extra={"problem": str(error), "remedy": error.remedy})
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-            except TimeoutError:
-                continue
+            # Not wait_for: Python 3.11's may swallow a cancellation.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def renew_where_due(self) -> Identity | None:
@@ -138,7 +139,7 @@ class Renewing:
                 f"the console gives no certificate: {answer.problem}", remedy="Look at this device in the console."
             )
         public = await asyncio.to_thread(public_part, key)
-        trusted = await asyncio.to_thread(identity.ca.read_bytes)
+        trusted = await asyncio.to_thread(lambda: identity.trusted)
         address = fitting(answer, key=public, trusted=trusted, now=self._clock())
         if address != identity.address:
             raise IdentityError("the certificate is for another device", remedy="Look at this device in the console.")

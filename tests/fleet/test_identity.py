@@ -3,6 +3,7 @@
 import json
 import shutil
 import stat
+import threading
 import time
 from pathlib import Path
 
@@ -145,6 +146,34 @@ def test_a_link_that_leads_elsewhere_is_refused(tmp_path: Path, authority: Autho
     link.mkdir()
     with pytest.raises(IdentityError, match="cannot be read"):
         identity.current(tmp_path)
+
+
+def test_who_reads_while_pairs_are_replaced_finds_the_old_one_or_the_new_one(
+    tmp_path: Path, authority: Authority
+) -> None:
+    enrolled(tmp_path, authority)
+    done = threading.Event()
+    found: list[str] = []
+    problems: list[IdentityError] = []
+
+    def read_all_the_time() -> None:
+        while not done.is_set():
+            try:
+                now = identity.current(tmp_path)
+            except IdentityError as error:
+                problems.append(error)
+            else:
+                assert now is not None
+                found.append(now.serial)
+
+    reading = threading.Thread(target=read_all_the_time)
+    reading.start()
+    for _ in range(30):
+        enrolled(tmp_path, authority)
+    done.set()
+    reading.join()
+    assert problems == []
+    assert len(set(found)) > 1
 
 
 def test_names_with_wildcards_are_no_names(tmp_path: Path, authority: Authority) -> None:
