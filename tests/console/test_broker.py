@@ -282,17 +282,16 @@ def test_a59_old_tls_and_clients_of_other_authorities_are_refused(broker: Harden
 
 
 def test_a60_a_name_with_wildcards_in_a_certificate_opens_nothing(broker: HardenedBroker) -> None:
+    names = ("+", "#", "a/+", "kitchen/up", "x\\#")
+
     async def scene() -> None:
         async with connect(session_of(broker.console()), client_id="console-1") as console:
             await connected(console)
-            for name in ("+", "#", "a/+", "kitchen/up", "x\\#"):
+            for name in names:
                 pair = broker.authority.passing_certificate(name, time.time())
                 settings = broker.pair("hostile", pair, session_expiry_s=0)
                 async with connect(settings, client_id="any") as hostile:
-                    try:
-                        await asyncio.wait_for(hostile.until(connected=True), 1.0)
-                    except TimeoutError:
-                        continue  # not let in at all
+                    await connected(hostile)
                     hostile.subscribe("ea/1/home/d/+/dn/#", "ea/1/home/d/#")
                     await hostile.deliver(Message("ea/1/home/d/victim/up/state", b"forged", qos=1))
                     await console.deliver(Message("ea/1/home/d/victim/dn/job", b"secret", qos=1))
@@ -301,7 +300,7 @@ def test_a60_a_name_with_wildcards_in_a_certificate_opens_nothing(broker: Harden
                     assert {one.topic for one in heard} <= {"ea/1/home/all/dn/announce"}
 
     run(scene())
-    assert "Denied PUBLISH from +" in broker.log or "as + (" not in broker.log
+    assert [name for name in names if f"Denied PUBLISH from {name} (" not in broker.log] == []
 
 
 async def heard_within(bus: Bus, seconds: float) -> list[Received]:
