@@ -47,12 +47,14 @@ class Conductor:
     async def conduct(self) -> None:
         """Hold the lease, or wait for it; advance the rollouts while it is held."""
         while True:
-            is_mine = await self._tried("conduct", self._hold_and_step)
-            if bool(is_mine) != self._worker.is_conductor:
+            is_mine = bool(await self._tried("lease", self._hold))
+            if is_mine != self._worker.is_conductor:
                 log.info("conducting" if is_mine else "not conducting")
-            self._worker.is_conductor = bool(is_mine)
-            self._figures.is_conductor.set(bool(is_mine))
+            self._worker.is_conductor = is_mine
+            self._figures.is_conductor.set(is_mine)
             if is_mine:
+                # A transaction of its own: what is due goes out also where a rollout cannot be advanced.
+                await self._tried("rollouts", self._step)
                 self._worker.look()
             health.notify("WATCHDOG=1")
             await asyncio.sleep(CONDUCT_EVERY_S)
@@ -90,15 +92,14 @@ class Conductor:
         more = {"problem": str(error), "remedy": remedy}
         log.warning("%s failed", what, extra=more, exc_info=None if is_known else error)
 
-    def _hold_and_step(self) -> bool:
-        now = time.time()
+    def _hold(self) -> bool:
         with self._database.session() as session:
-            is_mine = leases.hold(session, CONDUCTOR, self._holder, now)
-        if is_mine:
-            # A transaction of its own: the lease is kept also where a rollout cannot be advanced.
-            with self._database.session() as session:
-                step(session, now)
-        return is_mine
+            return leases.hold(session, CONDUCTOR, self._holder, time.time())
+
+    def _step(self) -> bool:
+        with self._database.session() as session:
+            step(session, time.time())
+        return True
 
     def _give_back(self) -> bool:
         with self._database.session() as session:

@@ -19,7 +19,7 @@ from edgeagent.console.settings import ConsoleSettings, parse
 from edgeagent.console.worker import Worker
 from edgeagent.duties import doing
 
-BROKER = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 2000\n"
+BROKER = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 2000\nset_tcp_nodelay true\n"
 """As the broker is that we configure: it holds back what a console has not acknowledged, and drops nothing of it."""
 PROGRAM = "from edgeagent.cli.console import console_app; console_app()"
 QUICK = "reconnect_least_s = 0.02\nreconnect_most_s = 0.2\nconnect_timeout_s = 2.0\n"
