@@ -281,6 +281,16 @@ def test_a59_old_tls_and_clients_of_other_authorities_are_refused(broker: Harden
     assert ask(settings) == "accepted"
 
 
+def test_certificates_stand_the_strict_checks_that_python_3_13_makes(broker: HardenedBroker) -> None:
+    settings = broker.device("strict")
+    assert settings.tls is not None
+    assert settings.tls.certificate is not None
+    context = ssl.create_default_context(cafile=str(settings.tls.ca))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    assert spoken(broker.plan.port, context)[0][:1] == b"\x20"
+
+
 def test_a60_a_name_with_wildcards_in_a_certificate_opens_nothing(broker: HardenedBroker) -> None:
     names = ("+", "#", "a/+", "kitchen/up", "x\\#")
 
