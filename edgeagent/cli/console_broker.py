@@ -77,6 +77,17 @@ def renew_broker(
     typer.echo("made anew. Now: systemctl restart edgeagent-broker edgeagent-console")
 
 
+@broker_app.command("revoke-claim")
+def revoke_claim(
+    folder: Folder, claim: Annotated[Path, typer.Argument(help="The claim.pem that nobody shall use any more.")]
+) -> None:
+    """Let nobody enrol with a claim certificate any more: it was lost, or its batch is done."""
+    from edgeagent.console import broker_files
+
+    count = broker_files.revoke_claim(folder, claim, time.time())
+    typer.echo(f"revoked, {count} in all; the broker knows after: systemctl reload edgeagent-broker")
+
+
 def _plan(folder: Path) -> dict[str, Any]:
     remedy = "Name the folder that `edgeagent console broker init` has made."
     try:

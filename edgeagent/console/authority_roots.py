@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
@@ -132,6 +133,22 @@ def read_root(folder: Path, file: str) -> Root:
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != found.public_key():
         raise ConsoleError(f"{folder}: {file}.key is not the key of {file}.pem", remedy=_AGAIN)
     return Root(key, found)
+
+
+def issued_from(certificate: bytes, root: str) -> str:
+    """Return a certificate's serial number, hexadecimal. Raise ValueError if it is none, or not from this root."""
+    found = x509.load_pem_x509_certificate(certificate)
+    try:
+        found.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
+    except (TypeError, InvalidSignature) as error:
+        raise ValueError("it was signed by somebody else") from error
+    return f"{found.serial_number:x}"
+
+
+def revoked_in(crl: bytes) -> list[Revoked]:
+    """Return what a list names. Raise ValueError if it is none."""
+    found = x509.load_pem_x509_crl(crl)
+    return [Revoked(f"{one.serial_number:x}", one.revocation_date_utc.timestamp()) for one in found]
 
 
 def client(subject: x509.Name, key: object, now: float, lasts_s: float) -> x509.CertificateBuilder:

@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeagent.console.authority import Authority, Pair
+from edgeagent.console.authority import Authority, Pair, Revoked
+from edgeagent.console.authority_roots import issued_from, revoked_in
 from edgeagent.console.errors import ConsoleError
 from edgeagent.files import write_durably
 from edgeagent.topics import VERSION
@@ -88,6 +89,25 @@ def renew(folder: Path, plan: Plan, now: float) -> Authority:
     with _told(folder):
         _write(folder, authority, plan, now)
     return authority
+
+
+def revoke_claim(folder: Path, claim: Path, now: float) -> int:
+    """Let nobody ask with a claim any more, and return how many are revoked. Raise ConsoleError if it is none of ours.
+
+    The broker must read its files again: edgeagent-broker.path sees to that.
+    """
+    authority = Authority.open(folder / "authority")
+    crl = folder / "broker" / "claims-crl.pem"
+    with _told(folder):
+        content, previous = claim.read_bytes(), crl.read_bytes()
+    try:
+        serial = issued_from(content, authority.claims)
+    except ValueError as error:
+        raise ConsoleError(f"{claim}: no claim of this authority: {error}", remedy="Name its claim.pem.") from error
+    listed = {one.serial: one for one in (*revoked_in(previous), Revoked(serial, now))}
+    with _told(folder):
+        _text(crl, authority.claims_crl(listed.values(), previous, now))
+    return len(listed)
 
 
 def configuration(folder: Path, plan: Plan) -> str:

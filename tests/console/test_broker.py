@@ -370,6 +370,29 @@ def test_a63_what_another_claim_reads_of_an_answer_is_of_no_use_without_the_key(
         ask(broker.link(tmp_path / "read.pem", tmp_path / "own.key"))
 
 
+def test_a63_a_claim_that_was_revoked_cannot_even_ask(tmp_path: Path) -> None:
+    with hardened_broker(tmp_path / "b") as broker:
+        old = broker.claim()
+        lost = tmp_path / "lost.pem"
+        shutil.copy(broker.folder / "devices" / "claim.pem", lost)
+        other = broker.pair(
+            "other", broker.authority.claim_certificate("2", time.time()), port=broker.plan.enrolment_port
+        )
+        assert (ask(old), ask(other)) == ("accepted", "accepted")
+        for _ in range(2):
+            done = CliRunner().invoke(broker_app, ["revoke-claim", str(broker.folder), str(lost)])
+            assert "1 in all" in done.output, done.output
+        broker.reload()
+        deadline = time.monotonic() + 10
+        while ask(old) == "accepted":
+            assert time.monotonic() < deadline
+        assert ask(other) == "accepted"
+        for wrong in (broker.folder / "console" / "console-1.pem", broker.folder / "plan.json"):
+            wrong.touch()
+            with pytest.raises(ConsoleError, match="no claim of this authority"):
+                broker_files.revoke_claim(broker.folder, wrong, time.time())
+
+
 def test_a42_an_authority_outside_signs_and_its_list_counts_too(tmp_path: Path) -> None:
     now = time.time()
     outside = Authority.init(tmp_path / "outside", "outside", now)
