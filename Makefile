@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
 TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd
-JOURNEY_PACKAGES := chromium nats-server postgresql swtpm tpm2-tools tpm2-openssl
+JOURNEY_PACKAGES := chromium nats-server postgresql swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus
 
 .PHONY: help
 help: ## What can be made
