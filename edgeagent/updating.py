@@ -156,7 +156,8 @@ class Updating:
                 await self._carry_on()
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):  # not wait_for, which may swallow a cancellation before 3.12
+                    await self._wake.wait()
             self._wake.clear()
 
     async def tell(self) -> None:
@@ -170,7 +171,8 @@ class Updating:
                 log.warning("results cannot be read", extra={"problem": str(error), "remedy": error.remedy})
                 wait_s = TROUBLE_S
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
             self._news.clear()
 
     async def _is_all_told(self) -> bool:
