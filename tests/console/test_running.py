@@ -81,12 +81,20 @@ def test_a_console_that_is_killed_again_and_again_in_a_stream_of_results_has_eac
         with mosquitto(BROKER) as broker, running_console(tmp_path / "data", broker.port) as console:
             async with connect(settings(broker.port, outbox=10_000), client_id="devices") as bus:
                 await tell(bus, [birth(f"d{number}") for number in range(DEVICES)])
-                telling = asyncio.create_task(tell(bus, stream()))
-                for share in (0.1, 0.3, 0.5, 0.7):
-                    await eventually(lambda share=share: ended(database) >= share * DEVICES * JOBS, within_s=60)  # type: ignore[misc]
-                    console.kill()
+                told = stream()
+                for part in (told[:1_000], told[1_000:2_000], told[2_000:]):
+                    with closing(sqlite3.connect(tmp_path / "data" / "console.db", isolation_level=None)) as other:
+                        # What comes now is taken from the broker, and cannot be written before the end.
+                        other.execute("BEGIN IMMEDIATE")
+                        await tell(bus, part[:500])
+                        console.kill()
                     await asyncio.to_thread(console.start)
-                await telling
+                    before = ended(database)
+                    telling = asyncio.create_task(tell(bus, part[500:]))
+                    await eventually(lambda before=before: ended(database) > before, within_s=60)  # type: ignore[misc]
+                    console.kill()  # while it writes
+                    await telling
+                    await asyncio.to_thread(console.start)
                 await eventually(lambda: ended(database) == DEVICES * JOBS, within_s=60)
                 await eventually(lambda: _events(database) == DEVICES * JOBS, within_s=60)
 
