@@ -35,7 +35,7 @@ def told(event: Event) -> str:
             what = " ".join(filter(None, [_text(body, "device"), _text(body, "capability"), _text(body, "value")]))
             return ": ".join(filter(None, [what, _text(body, "status"), _text(body, "reason")]))
         case "fault":
-            return " ".join(filter(None, [_text(body, "message"), _text(body, "remedy")]))
+            return ". ".join(filter(None, [_text(body, "message").rstrip("."), _text(body, "remedy")]))
         case "settings":
             return " ".join(filter(None, [_text(body, "standing"), _text(body, "version"), _text(body, "problem")]))
     return _text(body, "reason") or " ".join(_pairs(body))[:_LONGEST]
@@ -55,6 +55,8 @@ def kind_of(event: Event) -> str:
 
 def _text(body: Mapping[str, Any], key: str) -> str:
     value = body.get(key)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return "" if value is None else str(value)[:_LONGEST]
 
 

@@ -114,7 +114,8 @@ def _history(draw: random.Random, session: Session, device: int, hours: int, now
                 },
             }
         )
-    session.execute(insert(HealthHour), rows)
+    if rows:
+        session.execute(insert(HealthHour), rows)
     session.execute(
         insert(Event),
         [

@@ -27,7 +27,13 @@ ROUNDS = 20
 
 def addresses(rollout: str) -> list[str]:
     """Return the pages that are asked for."""
-    of_fleet = ["", "?show=bad", "?filter=tag:floor%3D2+and+version%3C0.6", "?search=kit-09", "?sort=condition&page=100"]
+    of_fleet = [
+        "",
+        "?show=bad",
+        "?filter=tag:floor%3D2+and+version%3C0.6",
+        "?search=kit-09",
+        "?sort=condition&page=100",
+    ]
     return [
         *(HOME + rest for rest in of_fleet),
         *(f"{HOME}/map.svg?by={by}&n={{n}}" for by in ("condition", "area", "tag:floor")),

@@ -151,6 +151,7 @@
     if (file && file.size < 300000) file.text().then((text) => { document.getElementById(event.target.dataset.into).value = text; });
   });
   localTimes(document);
+  for (const here of document.querySelectorAll('nav [aria-current="page"]')) here.scrollIntoView({ block: "nearest", inline: "center" });
   document.querySelectorAll("form[data-auto]").forEach(automatic);
   document.querySelectorAll("form[data-preview]").forEach(preview);
   document.querySelectorAll("a[data-map]").forEach(pointed);
