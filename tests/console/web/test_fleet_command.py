@@ -1,5 +1,6 @@
 """`edgeagent fleet` against a real console: what it shows, what it refuses, what it tells of errors."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -150,8 +151,6 @@ def test_a_console_that_is_away_or_is_none_is_told_of(website: Website) -> None:
 
 
 def test_the_command_line_needs_nothing_that_a_laptop_has_not() -> None:
-    import ast
-
     folder = Path(fleet_calls.__file__).parent
     loaded = set()
     for path in folder.glob("fleet*.py"):
