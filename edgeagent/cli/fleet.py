@@ -6,17 +6,16 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent.cli.fleet_calls import CONSOLE, FLEET, calls, quoted
+from edgeagent.cli.fleet_jobs import job_app
 from edgeagent.cli.fleet_rollouts import rollouts_app
 from edgeagent.cli.fleet_shown import (
     NOT_DONE,
     ago,
-    ask_for,
     asked,
     at,
     everything,
     say,
     show,
-    show_job,
     show_settings,
     tags_of,
     value_of,
@@ -26,7 +25,6 @@ from edgeagent.errors import SettingsError
 
 fleet_app = typer.Typer(no_args_is_help=True, help="Look after a fleet, over its console.")
 devices_app = typer.Typer(no_args_is_help=True, help="Devices: seen, tagged, set, taken out.")
-job_app = typer.Typer(no_args_is_help=True, help="Ask one device for something.")
 tokens_app = typer.Typer(no_args_is_help=True, help="Tokens by which devices are enrolled.")
 fleet_app.add_typer(devices_app, name="devices")
 fleet_app.add_typer(job_app, name="job")
@@ -35,7 +33,6 @@ fleet_app.add_typer(tokens_app, name="tokens")
 
 Device = Annotated[str, typer.Argument(help="Name of the device.")]
 Filter = Annotated[str, typer.Option("--filter", help="Which devices, as: tag:floor=2 and version<0.6")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it.")]
 
 
 @fleet_app.callback()
@@ -155,72 +152,6 @@ def retire(
         raise typer.Exit(1)
     console.post(f"{at(start, device)}/retire")
     say(f"{device} is retired.")
-
-
-@job_app.command("identify")
-def identify(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it blink and speak."""
-    ask_for(context, device, "identify", {}, wait=wait, is_json=json)
-
-
-@job_app.command("restart")
-def restart(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have its program start anew."""
-    ask_for(context, device, "restart", {}, wait=wait, is_json=json)
-
-
-@job_app.command("logs")
-def logs(
-    context: typer.Context,
-    device: Device,
-    lines: Annotated[int, typer.Option(help="How many of the last lines.")] = 200,
-    *,
-    wait: Wait = False,
-    json: Json = False,
-) -> None:
-    """Fetch the last lines of its log."""
-    ask_for(context, device, "logs", {"lines": lines}, wait=wait, is_json=json)
-
-
-@job_app.command("diagnostics")
-def diagnostics(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Fetch what helps to find what is wrong, without secrets."""
-    ask_for(context, device, "diagnostics", {}, wait=wait, is_json=json)
-
-
-@job_app.command("self-test")
-def self_test(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it test itself."""
-    ask_for(context, device, "self-test", {}, wait=wait, is_json=json)
-
-
-@job_app.command("clips")
-def clips(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it judge its recordings."""
-    ask_for(context, device, "clips", {}, wait=wait, is_json=json)
-
-
-@job_app.command("update")
-def update(
-    context: typer.Context,
-    device: Device,
-    release: Annotated[str, typer.Argument(help="FAMILY/VERSION, as command-en/1.3.0")],
-    *,
-    wait: Wait = False,
-    json: Json = False,
-) -> None:
-    """Have it install a release."""
-    family, _, version = release.partition("/")
-    ask_for(context, device, "update", {"family": family, "version": version}, wait=wait, is_json=json)
-
-
-@job_app.command("cancel")
-def cancel(
-    context: typer.Context, device: Device, job: Annotated[str, typer.Argument(help="Id.")], *, json: Json = False
-) -> None:
-    """Call a job back."""
-    console, start = asked(context)
-    show_job(console.post(f"{at(start, device)}/jobs/{quoted(job)}/cancel"), is_json=json)
 
 
 @fleet_app.command("say")

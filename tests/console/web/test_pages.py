@@ -112,7 +112,7 @@ def test_the_settings_that_can_be_wanted_are_those_of_the_agent() -> None:
 
 
 def test_releases_show_what_is_signed_by_whom_and_what_ends_soon(make: Make, tmp_path: Path) -> None:
-    shop = Shop(tmp_path / "shop", lambda _: b"")
+    shop = Shop(tmp_path / "shop", lambda _: "")
     now = datetime.now(UTC)
     shop.init(["command-en"], now - timedelta(days=80))
     bundle = tmp_path / "bundle"

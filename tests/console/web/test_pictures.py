@@ -8,12 +8,13 @@ from importlib.resources import files
 
 import pytest
 
+from edgeagent.console.rollouts.nouns import Counts
 from edgeagent.console.tables import HealthHour
 from edgeagent.console.web import charts, device_map, health_view
 from edgeagent.console.web.charts import Chart, Series
 from edgeagent.console.web.device_map import Cell, Group
 from edgeagent.console.web.qr import code
-from edgeagent.console.web.rollout_view import BAR_WIDTH, Counts, bar
+from edgeagent.console.web.rollout_view import BAR_WIDTH, bar
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
 
 SVG = "{http://www.w3.org/2000/svg}"

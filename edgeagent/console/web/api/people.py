@@ -10,13 +10,13 @@ from edgeagent.console import tables
 from edgeagent.console.web import api_tokens, sessions, users
 from edgeagent.console.web.api.described import described
 from edgeagent.console.web.api.devices import PageNumber, Size
-from edgeagent.console.web.api.models import (
+from edgeagent.console.web.api.models import Page
+from edgeagent.console.web.api.models_people import (
     ApiTokenIn,
     ApiTokenOut,
     AuditOut,
     MeOut,
     NewApiTokenOut,
-    Page,
     UserChange,
     UserIn,
     UserOut,

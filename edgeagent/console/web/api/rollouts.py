@@ -12,15 +12,8 @@ from edgeagent.console.tables import Rollout
 from edgeagent.console.web import rollout_view
 from edgeagent.console.web.api.described import described
 from edgeagent.console.web.api.devices import PageNumber, Size
-from edgeagent.console.web.api.models import (
-    ActIn,
-    ForecastOut,
-    JobOut,
-    Page,
-    RolloutDeviceOut,
-    RolloutIn,
-    RolloutOut,
-)
+from edgeagent.console.web.api.models import JobOut, Page
+from edgeagent.console.web.api.models_work import ActIn, ForecastOut, RolloutDeviceOut, RolloutIn, RolloutOut
 from edgeagent.console.web.pages.rollouts import act_on, made
 from edgeagent.console.web.plan_form import told_what
 from edgeagent.console.web.visits import ApiOperator, ApiViewer

@@ -11,11 +11,11 @@ from edgeagent.console.tables import CommandSet
 from edgeagent.console.web import editing
 from edgeagent.console.web.api.described import described
 from edgeagent.console.web.api.devices import PageNumber, Size
-from edgeagent.console.web.api.models import (
+from edgeagent.console.web.api.models import Page
+from edgeagent.console.web.api.models_work import (
     CommandSetIn,
     CommandSetOut,
     NewTokenOut,
-    Page,
     ReleaseOut,
     RepositoryOut,
     RoleOut,
