@@ -26,11 +26,19 @@ class Cached:
             found = self._kept.get(key)
             if found is not None and time.monotonic() - found[0] < LASTS_S:
                 return found[1]
-            made = make()
+            try:
+                made = make()
+            except BaseException:
+                with self._lock:
+                    self._making.pop(key, None)  # what cannot be made is not kept either
+                raise
             with self._lock:
                 self._kept[key] = (time.monotonic(), made)
                 self._drop()
             return made
+
+    def __len__(self) -> int:
+        return max(len(self._kept), len(self._making))
 
     def _drop(self) -> None:
         while len(self._kept) > MOST:

@@ -39,10 +39,11 @@ class Strangers:
         with self._lock:
             if int(now // 60) != self._minute:
                 self._minute, self._counts = int(now // 60), {}
-            if sum(self._counts.values()) >= STRANGERS_A_MINUTE:
+            count = self._counts.get(address, 0)
+            if count >= ONE_STRANGERS_A_MINUTE or sum(self._counts.values()) >= STRANGERS_A_MINUTE:
                 return False
-            count = self._counts[address] = self._counts.get(address, 0) + 1
-            return count <= ONE_STRANGERS_A_MINUTE
+            self._counts[address] = count + 1
+            return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Website:
     def served(self) -> Iterator["Website"]:
         """Serve it on a port of this machine until the end of the block."""
         listener = socket.create_server(("127.0.0.1", 0))
+        # Head and body of an answer are two writes; asyncio sets this only on sockets that name their protocol.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(self.app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
