@@ -75,6 +75,8 @@ def _fairly(most: int, *queues: tuple[Sequence[Due], int]) -> list[Due]:
 
 def published(session: Session, dues: Sequence[Due], now: float) -> None:
     """Note that the broker has these. What has changed meanwhile stays due."""
+    if not dues:
+        return
     _note_out(session, [due for due in dues if due.what in {"job", "cancel"}], now)
     gone = [due for due in dues if due.what == "nothing"]
     is_off = or_(_JOBS.c.ended.is_not(None), _JOBS.c.state == "pending")

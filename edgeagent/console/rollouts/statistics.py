@@ -3,9 +3,9 @@
 Rules:
     - What is compared: rejected, repeated and ended by the cap, each per decision; and the mean time of a decision.
     - Devices are the units, not decisions: shares are ratios of sums, with the variance that devices differ by
-      (Cochran, Sampling Techniques, 3rd ed., 6.4), so that one talkative house neither decides nor makes sure. For
-      mean times: Welch's test of the devices' means. Both by Student's t with Satterthwaite's degrees of freedom,
-      one-sided.
+      (Cochran, Sampling Techniques, 3rd ed., 6.4), and none weighs more than LOUDEST says, so that one talkative house
+      neither decides nor makes sure. For mean times: Welch's test of the devices' means. Both by Student's t with
+      Satterthwaite's degrees of freedom, one-sided.
     - A group of fewer than LEAST_DEVICES devices or LEAST_CASES decisions says nothing.
     - It is looked several times, so each look gets its part of alpha: the k-th 6 / (pi k)^2 of it, which is all of it
       for endlessly many looks; and each measure gets a fourth of that (Bonferroni). The chance of any false alarm in
@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from statistics import fmean, variance
+from statistics import fmean, median, variance
 from typing import Literal
 
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
@@ -27,6 +27,9 @@ LEAST_DEVICES = 15
 LEAST_CASES = 300
 LEAST_CASES_OF_A_MEAN = 5
 """Decisions of a device before its mean time says anything."""
+LOUDEST = 4.0
+"""Times the median of its group that a device's decisions weigh at most: a ratio follows who dominates it, and then its
+variance does not see that (only what differs from the ratio counts)."""
 MORE_TO_LOOK_AGAIN = 1.25
 Verdict = Literal["worse", "not worse", "too little"]
 _TOP_MS = 1.2 * HEALTH_BUCKETS_MS[-1]
@@ -158,9 +161,12 @@ def _share(cases_of: Callable[[Tally], int]) -> Callable[[Sequence[Tally]], _Gro
         cases = sum(one.decisions for one in heard)
         if len(heard) < 2:  # noqa: PLR2004  # no variance of one
             return _Group(len(heard), cases, 0.0, 0.0)
-        rate = sum(cases_of(one) for one in heard) / cases
-        squares = sum((cases_of(one) - rate * one.decisions) ** 2 for one in heard)
-        return _Group(len(heard), cases, rate, len(heard) / (len(heard) - 1) * squares / cases**2)
+        loudest = LOUDEST * median(one.decisions for one in heard)
+        weighed = [(cases_of(one) * min(1.0, loudest / one.decisions), min(one.decisions, loudest)) for one in heard]
+        of = sum(decisions for _, decisions in weighed)
+        rate = sum(share for share, _ in weighed) / of
+        squares = sum((share - rate * decisions) ** 2 for share, decisions in weighed)
+        return _Group(len(heard), cases, rate, len(heard) / (len(heard) - 1) * squares / of**2)
 
     return group
 
