@@ -85,6 +85,7 @@ SEAMS = {
         "edgeagent.cli.console_broker",
         "edgeagent.cli.enrol",
         "edgeagent.cli.fleet",
+        "edgeagent.cli.fleet_jobs",
         "edgeagent.cli.fleet_rollouts",
         "edgeagent.cli.fleet_shown",
         "edgeagent.cli.model",
