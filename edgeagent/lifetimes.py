@@ -165,8 +165,11 @@ async def run(settings: AgentSettings, made: Callable[[AgentSettings], tuple[Par
             except* (SettingsError, ModelError) as group:
                 if in_force is settings:
                     raise
+                was_in_trial = kept.is_in_trial
                 await asyncio.to_thread(kept.undo, str(_first(group)))
-                wants_new_start = True
+                if not was_in_trial:  # it may be none of their fault: they stay, and the next start tries them again
+                    await _with_releases(settings, kept, made)
+                wants_new_start = was_in_trial
         except* NewStartError:
             wants_new_start = True
         return wants_new_start

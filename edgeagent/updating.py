@@ -17,13 +17,15 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from edgeagent import jobs
 from edgeagent.errors import BusError, PayloadError, UpdateError
+from edgeagent.fleet.redacting import Redactor, secrets_of
+from edgeagent.fleet.telling import reject
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.messages import Message
@@ -54,6 +56,7 @@ MOST_WAITING_BYTES = 2 * MOST_BLOCKS * (LARGEST_BLOCK_BYTES + HEADER_BYTES) // 4
 """Blocks that the updater has not taken: as many as it has asked for."""
 MOST_WAITING = 2 * MOST_BLOCKS
 _SOCKET_BYTES = 1 << 20
+_REFUSALS = {"bad-job", "too-many-jobs", "other-family"}
 
 T = TypeVar("T")
 
@@ -77,6 +80,8 @@ class Updating:
         self._wake, self._news = asyncio.Event(), asyncio.Event()
         self._not_before = 0.0
         self._blocks: Relay | None = None
+        self.seen = ""
+        """The id of the last job, if it was taken."""
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -93,28 +98,43 @@ class Updating:
             return True
         if received.topic != self._address.job:
             return False
-        is_new = False
+        is_new, self.seen = False, ""
         try:
-            job = jobs.job_of(received.payload, time.time())
-            if isinstance(job, jobs.CancelJob):
-                is_new = await self._clerks(partial(_cancel, job_id=job.id))
-            elif job is not None and job.family not in self._update.families:
-                log.warning("job refused", extra={"job": job.id, "problem": f"{job.family} is none of our families"})
-            elif job is not None:
-                course = await self._clerks(lambda journal: journal.accept(job, time.time()))
-                log.info("job", extra={"job": job.id, "version": job.version, "state": course.state})
-                is_new = course.state == "accepted"
+            is_new = await self._is_new(received.payload)
         except PayloadError as error:
-            log.warning("job refused", extra={"problem": str(error)})
+            await self._refuse(received.payload, "bad-job", str(error))
         except UpdateError as error:
-            log.warning("job refused", extra={"code": error.code, "problem": str(error)})
-            if error.code not in {"bad-job", "too-many-jobs"}:
+            if error.code not in _REFUSALS:
+                log.warning("job not taken", extra={"code": error.code, "problem": str(error)})
                 return True  # not taken down: the broker shall send it again
+            await self._refuse(received.payload, error.code, f"{error} {error.remedy}".strip())
         received.acknowledge()
         self._news.set()
         if is_new:  # who says the same again and again does not start the updater as often
             self.look()
         return True
+
+    async def _is_new(self, payload: bytes) -> bool:
+        """Take a job; return whether there is something to do. Raise PayloadError or UpdateError if it is refused."""
+        job = jobs.job_of(payload, time.time())
+        if job is None:
+            return False
+        if isinstance(job, jobs.CancelJob):
+            is_known = await self._clerks(partial(_cancel, job_id=job.id))
+            self.seen = job.id
+            return is_known
+        if job.family not in self._update.families:
+            remedy = "[update] families says which are."
+            raise UpdateError(f"{job.family} is none of our families", code="other-family", remedy=remedy)
+        course = await self._clerks(lambda journal: journal.accept(job, time.time()))
+        log.info("job", extra={"job": job.id, "version": job.version, "state": course.state})
+        self.seen = job.id
+        return course.state == "accepted"
+
+    async def _refuse(self, payload: bytes, code: str, problem: str) -> None:
+        job_id = jobs.name_of(payload)
+        log.warning("job refused", extra={"job": job_id, "code": code, "problem": problem})
+        await reject(self._bus, self._address, job_id, code, problem)
 
     def look(self) -> None:
         """Look at once at what there is to do."""
@@ -185,6 +205,7 @@ class Updating:
 
     async def _is_told(self, one: Told) -> bool:
         """Tell one result, shortly if it is too large for the broker; one that can never be told is let go."""
+        one = replace(one, body=Redactor(secrets_of(self._in_use.given), ()).value(one.body))
         for is_short in (False, True):
             message = jobs.told(self._address, one, is_short=is_short)
             try:

@@ -4,12 +4,10 @@ import asyncio
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import Any, Protocol
-
-from pydantic import BaseModel, SecretStr
 
 from edgeagent import __version__, voice_health
 from edgeagent.answer.patterns import Pattern
@@ -19,7 +17,7 @@ from edgeagent.fleet.beside import done_beside
 from edgeagent.fleet.clerk import Clerk
 from edgeagent.fleet.log_lines import MOST_LINES, LogLines
 from edgeagent.fleet.member import Member
-from edgeagent.fleet.redacting import Redactor, Said
+from edgeagent.fleet.redacting import Redactor, Said, secrets_of
 from edgeagent.fleet.sampling import Sampling
 from edgeagent.fleet.settling import Settling
 from edgeagent.fleet.wire import FleetJob
@@ -75,6 +73,8 @@ class Errands:
             if kept.version > version:
                 raise UpdateError(f"version {kept.version} has taken its place", code="superseded")
             if kept.version == version and kept.standing == "applied":
+                if self._settling.aside:
+                    raise UpdateError(f"not in this start: {self._settling.aside}", code="undone")
                 return {"version": version}
             if kept.version == version and kept.standing in {"refused", "undone"}:
                 raise UpdateError(kept.problem, code=kept.standing)
@@ -140,16 +140,10 @@ class Errands:
             saying.cancel()
         return {"seconds": lasts_s}
 
+    def clean(self, text: str) -> str:
+        """Return a text as it may leave the device."""
+        return self._redactor().text(text)
+
     def _redactor(self) -> Redactor:
         words = () if self._member.settings.fleet.share_words else self.said.sentences()
         return Redactor(secrets_of(self._member.in_use.given), words)
-
-
-def secrets_of(settings: BaseModel) -> Iterator[str]:
-    """Yield the passwords in settings."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr):
-            yield value.get_secret_value()
-        elif isinstance(value, BaseModel):
-            yield from secrets_of(value)

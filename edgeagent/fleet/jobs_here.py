@@ -2,7 +2,10 @@
 
 Rules:
     - A job that is known is never begun again: how it stands is told again.
-    - A newer job takes the place of the one that is open, by the time at which it was made.
+    - A newer job takes the place of the one that is open. The later one to come is the newer one, unless the sender
+      says otherwise: times that it gives (`created`, `not_after`) are compared with one another, not with this clock.
+    - How long a job may wait is counted from when it came, where it came when it was sent: the sender's clock and this
+      one may differ. Only a job that may have waited on the broker is too late by this clock.
     - Every step has a number, which only grows; an end is an end.
     - A job that a start finds under way was interrupted, and has failed, but for those that a start belongs to: it is
       what a restart waits for, and settings are tried by it.
@@ -27,6 +30,8 @@ LIMITS_S: Mapping[str, float] = {
     "identify": 90.0,
 }
 """Seconds that a job may take, whatever the fleet says."""
+FARTHEST_CLOCK_S = 86_400.0
+"""A sender that is farther ahead of this clock tells no time by which what comes after it could be older."""
 _OVER_STARTS = {"settings"}
 
 
@@ -60,24 +65,31 @@ class Doing:
         )
 
 
-def taken(job: FleetJob, is_open: Doing | None, now: float) -> tuple[Doing, ...]:
-    """Return what changes when a job comes that was not known; its own standing is the last."""
-    job = bounded(job, now)
-    if job.not_after is not None and job.not_after < now:
-        return (Doing(job, "timed out", 1, now, "too-late", f"its time was over {now - job.not_after:.0f} s ago"),)
+def taken(job: FleetJob, is_open: Doing | None, now: float, *, is_live: bool = True) -> tuple[Doing, ...]:
+    """Return what changes when a job comes that was not known; its own standing is the last.
+
+    `is_live`: it came when it was sent, and has not waited on the broker.
+    """
+    here = as_of_here(job, now, is_live=is_live)
+    if here.not_after is not None and here.not_after < now:
+        return (Doing(here, "timed out", 1, now, "too-late", f"its time was over {now - here.not_after:.0f} s ago"),)
     if is_open is None:
-        return (Doing(job, "accepted", 1, now),)
+        return (Doing(here, "accepted", 1, now),)
     if is_open.job.created > job.created:
-        return (Doing(job, "superseded", 1, now, "superseded", f"{is_open.job.id} is newer"),)
+        return (Doing(here, "superseded", 1, now, "superseded", f"{is_open.job.id} is newer"),)
     beaten = stepped(is_open, "superseded", now, code="superseded", problem=f"{job.id} is newer")
-    return beaten, Doing(job, "accepted", 1, now)
+    return beaten, Doing(here, "accepted", 1, now)
 
 
-def bounded(job: FleetJob, now: float) -> FleetJob:
-    """Return a job that is not newer than now and does not last for ever: no clock that is wrong keeps others away."""
-    latest = now + LONGEST_WAIT_S
-    not_after = None if job.not_after is None else min(job.not_after, latest)
-    return job.model_copy(update={"created": min(job.created, now), "not_after": not_after})
+def as_of_here(job: FleetJob, now: float, *, is_live: bool) -> FleetJob:
+    """Return a job whose end is by this clock, and that neither lasts for ever nor keeps later ones away for ever."""
+    created = job.created if job.created <= now + FARTHEST_CLOCK_S else 0.0
+    if job.not_after is None:
+        return job.model_copy(update={"created": created})
+    lasts_s = min(job.not_after - job.created, LONGEST_WAIT_S)
+    is_ahead = is_live and job.not_after < now and lasts_s > 0  # who sends it now knows that it is not too late
+    not_after = now + lasts_s if is_ahead else min(job.not_after, now + max(lasts_s, 0.0))
+    return job.model_copy(update={"created": created, "not_after": not_after})
 
 
 def stepped(

@@ -1,6 +1,9 @@
 """The device as a member of its fleet: under which name, over which broker, with which settings, known by what."""
 
 import logging
+import math
+import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -39,7 +42,8 @@ class Member:
         self.in_use, self.kept = in_use, kept
         self.settings = in_use.settings
         self.job = last_job(self.settings.device.state_dir)
-        """The id of the job that came last."""
+        """The id of the job that the pointer named last."""
+        self._met_at = -math.inf
         device = self.settings.device
         self.broker = self.settings.fleet.broker
         """The fleet's own, None where it is met on the broker of the devices."""
@@ -53,9 +57,15 @@ class Member:
 
     def greetings(self) -> tuple[Message, ...]:
         """Return what is said first on every connection to the fleet."""
+        self._met_at = time.monotonic()
         if not self.settings.fleet.enabled:
             return self.reports.greetings()
         return *self.reports.greetings(), wire.reported(self.reports.address, self.kept.report())
+
+    @property
+    def met_s(self) -> float:
+        """Return for how many seconds the connection has been up, or was."""
+        return time.monotonic() - self._met_at
 
     def about(self) -> Mapping[str, str | float]:
         """Return what a birth tells beside names and versions."""
@@ -87,7 +97,7 @@ class Member:
 
     def _read_identity(self) -> "Identity | None":
         state = self.settings.device.state_dir
-        if self.broker is None or not (state / IDENTITY).is_dir():
+        if self.broker is None or not os.path.isdir(state / IDENTITY):  # noqa: PTH112  # it never raises
             return None
         from edgeagent.fleet import identity  # noqa: PLC0415  # who has none does without its library
 

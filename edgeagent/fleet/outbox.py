@@ -7,6 +7,7 @@ Rules:
 """
 
 import json
+import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS told (
   short BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS samples (seq INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS dropped (name TEXT PRIMARY KEY, count INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS seen (one INTEGER PRIMARY KEY CHECK (one = 1), job TEXT NOT NULL);
 """
 _ALL = "SELECT job, state, step, changed, code, problem, result FROM jobs"
 
@@ -77,14 +79,18 @@ class Outbox:
 
         return self._safely(work)
 
-    def accept(self, job: FleetJob, now: float) -> Doing:
-        """Take a job, and return how it stands; one that is known is told again, and nothing else."""
+    def accept(self, job: FleetJob, now: float, *, is_live: bool = True) -> Doing:
+        """Take a job, and return how it stands; one that is known is told again, and nothing else.
+
+        `is_live`: it came when it was sent, and has not waited on the broker.
+        """
 
         def work() -> Doing:
+            self._see(job.id)
             if (known := self._job(job.id)) is not None:
                 self._tell(known)
                 return known
-            changes = taken(job, self._open_job(), now)
+            changes = taken(job, self._open_job(), now, is_live=is_live)
             for one in changes:
                 self._put(one)
             return changes[-1]
@@ -118,9 +124,13 @@ class Outbox:
         """Return the job that is not ended."""
         return self._safely(self._open_job)
 
+    def see(self, job_id: str) -> None:
+        """Remember which job the pointer named last, of whatever kind."""
+        self._safely(lambda: self._see(job_id))
+
     def last(self) -> str:
-        """Return the id of the last job that has come."""
-        rows = self._safely(lambda: self._rows("SELECT id FROM jobs ORDER BY seq DESC LIMIT 1"))
+        """Return the id of the job that the pointer named last."""
+        rows = self._safely(lambda: self._rows("SELECT job FROM seen"))
         return str(rows[0][0]) if rows else ""
 
     def results(self, most: int = 20) -> Sequence[Told]:
@@ -162,6 +172,9 @@ class Outbox:
         """Return how many samples were dropped, ever."""
         rows = self._safely(lambda: self._rows("SELECT count FROM dropped WHERE name = 'samples'"))
         return int(rows[0][0]) if rows else 0
+
+    def _see(self, job_id: str) -> None:
+        self._rows("INSERT OR REPLACE INTO seen VALUES (1, ?)", job_id)
 
     def _job(self, job_id: str) -> Doing | None:
         rows = self._rows(_ALL + " WHERE id = ?", job_id)
@@ -206,7 +219,7 @@ class Outbox:
 def last_job(state: Path) -> str:
     """Return the id of the last job that has come to the device with this state folder, empty where none has."""
     path = state / OUTBOX
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  # it never raises
         return ""
     outbox = Outbox(path)
     try:

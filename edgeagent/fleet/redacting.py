@@ -8,8 +8,10 @@ Rules:
 
 import re
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from pydantic import BaseModel, SecretStr
 
 from edgeagent.messages import Answer, Command, Question, Rejection, Step, Transcript
 
@@ -22,11 +24,13 @@ LEAST_WORDS = 5
 MOST_SAID = 300
 """Sentences that are remembered, to be found in texts: more than the lines of the log go back."""
 _VALUE = r"""(["'\\]*\s*[:=]\s*["'\\]*)[^\s"',}\]]+"""
+_USER = r"""(://)[^/\s?#"'<>]*@"""
+"""Who one is, in an address: a name, a name and a password, or a token; up to the last @ before its path."""
 _PATTERNS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), put)
     for pattern, put in (
         (r"-----BEGIN [A-Z0-9 ]+-----.*?(-----END [A-Z0-9 ]+-----|\Z)", REDACTED),
-        (r"(://)[^/\s:@]*:[^/\s@]*@", rf"\1{REDACTED}@"),
+        (_USER, rf"\1{REDACTED}@"),
         (r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}", rf"\1 {REDACTED}"),
         (
             r"(pass(?:word|wd|phrase)|secret|token|(?:api|private)[_-]?key|authorization|credential)s?" + _VALUE,
@@ -37,6 +41,21 @@ _PATTERNS = tuple(
     )
 )
 _SECRET_KEYS = re.compile(r"pass(word|wd|phrase)|secret|token|private|credential|api_?key", re.IGNORECASE)
+
+
+def without_user(text: str) -> str:
+    """Return a text whose addresses do not say who one is."""
+    return re.sub(_USER, r"\1", text)
+
+
+def secrets_of(settings: BaseModel) -> Iterator[str]:
+    """Yield the passwords in settings."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, BaseModel):
+            yield from secrets_of(value)
 
 
 class Said:

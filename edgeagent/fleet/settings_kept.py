@@ -3,6 +3,7 @@
 Rules:
     - What is not on the disk is not tried: where it cannot be written, the fleet is told so, and what was good goes on.
     - A damaged file is set aside; what the fleet wants comes again, since it is retained.
+    - What was kept and does not fit any more stays on the disk: the run goes without, the next start tries it again.
 """
 
 import json
@@ -35,10 +36,12 @@ class KeptSettings:
         self._path = given.device.state_dir / SETTINGS
         self.kept = self._read()
         self._running = self.kept.overlay
+        self.aside = ""
+        """Why this run goes without the settings that were kept; empty where it does not."""
 
     def start(self) -> AgentSettings:
         """Count this start, and return the settings that it has; never raises for what the fleet has wanted."""
-        if not self._write(rules.started(self.kept)) and self.kept.standing in {"waiting", "trial"}:
+        if not self._write(rules.started(self.kept)) and self.is_in_trial:
             self.kept = rules.undone(self.kept, "this start cannot be put down")
         for _ in range(2):
             try:
@@ -46,10 +49,13 @@ class KeptSettings:
                 break
             except SettingsError as error:
                 self.undo(str(error))
-        else:  # those before do not fit either: the owner has changed the file
-            self.settings = self.given
         self._running = self.kept.overlay
         return self.settings
+
+    @property
+    def is_in_trial(self) -> bool:
+        """Tell whether the settings are still to prove themselves."""
+        return self.kept.standing in {"waiting", "trial"}
 
     @property
     def is_new_start_due(self) -> bool:
@@ -64,7 +70,7 @@ class KeptSettings:
             return
         problem = rules.problem_of(self.given, wanted.settings)
         changed = rules.desired(self.kept, wanted, problem, is_reached=is_reached)
-        if not self._write(changed) and self.kept.standing not in {"waiting", "trial"}:
+        if not self._write(changed) and not self.is_in_trial:
             # The version is not taken: the same one may come again when there is room.
             self.kept = replace(self.kept, standing="refused", problem="they cannot be put down: look at the disk")
         log.info(
@@ -81,7 +87,11 @@ class KeptSettings:
         self._settle(rules.lasted(self.kept))
 
     def undo(self, why: str) -> None:
-        """Put back the settings before, from the next start on."""
+        """Put back the settings before, from the next start on; where none is in trial, this run goes without."""
+        if not self.is_in_trial:
+            log.warning("settings of the fleet set aside", extra={"version": self.kept.version, "reason": why})
+            self.settings, self.aside = self.given, why
+            return
         changed = rules.undone(self.kept, why)
         log.warning("settings of the fleet undone", extra={"version": self.kept.version, "reason": why})
         if not self._write(changed):
@@ -89,7 +99,7 @@ class KeptSettings:
 
     def report(self) -> Reported:
         """Return what the fleet is told."""
-        return rules.report(self.kept, self.settings)
+        return rules.report(self.kept, self.settings, self.aside)
 
     def _settle(self, changed: Kept) -> None:
         if not self._write(changed):
@@ -112,7 +122,10 @@ class KeptSettings:
                 return rules.read(parse(file.read(LARGEST_BYTES + 1), largest=LARGEST_BYTES))
         except FileNotFoundError:
             return Kept()
-        except (OSError, ValueError, PayloadError) as error:
+        except OSError as error:  # it may be whole: who can read it finds it as it was
+            log.error("settings of the fleet cannot be read", extra={"problem": str(error)})  # noqa: TRY400
+            return Kept()
+        except (ValueError, PayloadError) as error:
             aside = self._path.with_suffix(".damaged")
             log.warning("settings of the fleet are damaged", extra={"path": str(aside), "problem": str(error)})
             with suppress(OSError):

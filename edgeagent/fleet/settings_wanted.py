@@ -3,11 +3,16 @@
 Rules:
     - They lie on top of the owner's file, all or none of them; what the owner does not allow is refused with a reason.
     - A version that is not higher than the last one changes nothing.
-    - They are tried from the next start on, and kept once the fleet was reached with them; the ones before are put back
-      when it is not, when the agent cannot be opened with them, or when three starts with them do not last.
+    - They are tried from the next start on, and kept once the fleet was reached with them and the start has lasted; the
+      ones before are put back when it is not, when the agent cannot be opened with them, or when three starts with them
+      do not last.
+    - Those that lead to the fleet have reached it only once their own wish has come over the new way: any broker takes
+      a connection, but only the fleet's has that.
+    - What was kept is never undone: where it does not fit, a start goes without it, and the next one tries it again.
     - What is put back is kept beside what is tried, so that a power cut at any point leaves the one or the other.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -17,13 +22,15 @@ from typing import Any
 from pydantic import BaseModel, SecretStr, TypeAdapter, ValidationError
 
 from edgeagent.errors import SettingsError
-from edgeagent.fleet.wire import MOST_SETTINGS, Desired, Reported, Setting, Settings, Standing
+from edgeagent.fleet.redacting import Redactor, secrets_of, without_user
+from edgeagent.fleet.wire import LARGEST_SMALL_BYTES, MOST_SETTINGS, Desired, Reported, Setting, Settings, Standing
+from edgeagent.fleet.wire import written as as_payload
 from edgeagent.settings import AgentSettings, overlaid
 
 MOST_STARTS = 3
 LONGEST_TEXT = 200
-LARGEST_REPORT_BYTES = 12 << 10
-"""Of the settings in a report: what a console reads of a state has bounds."""
+LEAST_TRIAL_S, LONGEST_TRIAL_S = 5.0, 60.0
+"""How long a start with settings in trial goes on before they are kept, as `undo_after_s` says."""
 NEVER = ("device.id", "device.fleet", "device.state_dir", "fleet.enabled", "fleet.may_set", "fleet.share_words")
 """Not for the fleet to change, whatever the owner's patterns say: who this device is, and what the fleet may do."""
 _FILES = ("hearing", "waking", "understanding", "answering")
@@ -83,15 +90,37 @@ def reached(kept: Kept) -> Kept:
     return replace(kept, standing="applied", before=kept.overlay, starts=0) if kept.standing == "trial" else kept
 
 
-def is_cut_off(kept: Kept, unreached_s: float, undo_after_s: float) -> bool:
-    """Tell whether the settings in trial have cut the device off."""
-    return kept.standing == "trial" and kept.was_reached and unreached_s >= undo_after_s
+def trial_s(undo_after_s: float) -> float:
+    """Return for how long a start goes on before it is taken for one that the settings in trial have not spoilt."""
+    return min(LONGEST_TRIAL_S, max(LEAST_TRIAL_S, undo_after_s / 2))
+
+
+def leads_elsewhere(kept: Kept, *, is_apart: bool) -> bool:
+    """Tell whether the fleet is met in another way with these settings than with those before.
+
+    `is_apart`: the fleet has a broker of its own, and is not met on the broker of the devices.
+    """
+    ways = ("fleet.broker.",) if is_apart else ("fleet.broker.", "broker.")
+    changed = {key for key in {*kept.overlay, *kept.before} if kept.overlay.get(key) != kept.before.get(key)}
+    return any(key.startswith(ways) for key in changed)
+
+
+def is_own_wish(kept: Kept, wanted: Desired) -> bool:
+    """Tell whether what is wanted is what is in trial: who wants it is the fleet."""
+    return kept.standing == "trial" and wanted.version >= kept.version and wanted.settings == kept.overlay
+
+
+def is_cut_off(kept: Kept, unreached_s: float, undo_after_s: float, *, is_elsewhere: bool = False) -> bool:
+    """Tell whether the settings in trial have cut the device off; `is_elsewhere`: they lead to the fleet."""
+    was_there = kept.was_reached or is_elsewhere
+    return kept.standing == "trial" and was_there and unreached_s >= undo_after_s
 
 
 def undone(kept: Kept, why: str) -> Kept:
-    """Return how things stand once settings are undone: those before, or the owner's alone where there are none."""
-    good = kept.before if kept.standing in {"waiting", "trial"} else {}
-    return Kept(kept.version, "undone", why[: 2 * LONGEST_TEXT], good, good)
+    """Return how things stand once settings in trial are undone: those before; what was kept stays."""
+    if kept.standing not in {"waiting", "trial"}:
+        return kept
+    return Kept(kept.version, "undone", why[: 2 * LONGEST_TEXT], kept.before, kept.before)
 
 
 def problem_of(settings: AgentSettings, wanted: Mapping[str, Setting]) -> str:
@@ -118,20 +147,29 @@ def in_force(settings: AgentSettings, kept: Kept) -> AgentSettings:
     return overlaid(settings, kept.overlay, _NAME)
 
 
-def report(kept: Kept, settings: AgentSettings) -> Reported:
-    """Return what the fleet is told of the settings that are in force. No passwords; long texts are cut."""
+def report(kept: Kept, settings: AgentSettings, aside: str = "") -> Reported:
+    """Return what the fleet is told of the settings that are in force. No passwords; long texts are cut.
+
+    `aside` is why this start goes without those that were kept. A console reads at most LARGEST_SMALL_BYTES of it.
+    """
+    standing: Standing = "undone" if aside and kept.standing == "applied" else kept.standing
+    problem = Redactor(secrets_of(settings), ()).text(f"not in this start: {aside}" if aside else kept.problem)
+    bare = Reported(version=kept.version, standing=standing, problem=problem[:500])
     told: dict[str, Setting] = {}
-    size = 0
+    size = len(as_payload(bare))
     for key, value in flat(settings):
-        size += len(key) + len(str(value)) + 8
-        if size > LARGEST_REPORT_BYTES or len(told) >= MOST_SETTINGS:
-            break
-        told[key] = value
-    return Reported(version=kept.version, standing=kept.standing, problem=kept.problem[:500], settings=told)
+        added = len(json.dumps({key: value}))
+        if size + added <= LARGEST_SMALL_BYTES and len(told) < MOST_SETTINGS:
+            size += added
+            told[key] = value
+    return bare.model_copy(update={"settings": told})
 
 
 def flat(settings: BaseModel, start: str = "") -> Iterator[tuple[str, Setting]]:
-    """Yield settings by dotted keys; none that is not set, no passwords, and no tables of names of one's own."""
+    """Yield settings by dotted keys; none that is not set, no passwords, and no tables of names of one's own.
+
+    Who an address says one is (https://name:password@host) is left out of it.
+    """
     for name in type(settings).model_fields:
         key, value = f"{start}{name}", getattr(settings, name)
         match value:
@@ -194,4 +232,4 @@ def _holds_path(value: object) -> bool:
 
 
 def _text(value: object) -> str:
-    return str(value)[:LONGEST_TEXT]
+    return without_user(str(value))[:LONGEST_TEXT]

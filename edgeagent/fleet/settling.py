@@ -19,8 +19,8 @@ from edgeagent.updating import NewStartError
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-LASTS_S = 5.0
-"""A start that goes on for so long after it was ready is none that the settings have spoilt."""
+AGAIN_S = 3_600.0
+"""After so long, a run that goes without what was kept makes room for a start that tries it again."""
 
 
 class Settling:
@@ -34,6 +34,8 @@ class Settling:
         self._undo_after_s, self._is_idle = undo_after_s, is_idle
         self.wants_new_start = False
         """Set by who wants one for another reason."""
+        self._is_vouched_for = False
+        """Whether what is in trial was wanted over this link: links do not outlive a start."""
         self._news = asyncio.Event()
         self._writing = asyncio.Lock()
 
@@ -41,6 +43,11 @@ class Settling:
     def kept(self) -> Kept:
         """Return how things stand."""
         return self._files.kept
+
+    @property
+    def aside(self) -> str:
+        """Return why this run goes without the settings that were kept, empty where it does not."""
+        return self._files.aside
 
     async def changed(self) -> None:
         """Wait until things stand in another way. For one who waits."""
@@ -56,6 +63,7 @@ class Settling:
         except PayloadError as error:
             log.warning("settings refused", extra={"problem": str(error)})
             raise
+        self._is_vouched_for = self._is_vouched_for or rules.is_own_wish(self.kept, wanted)
         await self._change(partial(self._files.desire, wanted, is_reached=self._bus.is_connected))
 
     async def keep(self) -> None:
@@ -66,20 +74,23 @@ class Settling:
         began = reached_at = time.monotonic()
         while True:
             now = time.monotonic()
-            is_reached = self._bus.is_connected
+            is_elsewhere = rules.leads_elsewhere(self.kept, is_apart=self._files.settings.fleet.broker is not None)
+            is_reached = self._bus.is_connected and (self._is_vouched_for or not is_elsewhere)
             reached_at = now if is_reached else reached_at
             if self.kept.standing == "trial":
-                if now - began >= LASTS_S and (is_reached or self.kept.starts):
+                if now - began >= rules.trial_s(self._undo_after_s) and (is_reached or self.kept.starts):
                     await self._change(self._files.reach if is_reached else self._files.last)
-                if rules.is_cut_off(self.kept, now - reached_at, self._undo_after_s):
+                if rules.is_cut_off(self.kept, now - reached_at, self._undo_after_s, is_elsewhere=is_elsewhere):
                     await self._undo()
+            if self._files.aside and now - began >= AGAIN_S:
+                self.wants_new_start = True
             if (self._files.is_new_start_due or self.wants_new_start) and self._is_idle():
                 log.info("a new start", extra={"standing": self.kept.standing, "version": self.kept.version})
                 raise NewStartError
             await asyncio.sleep(LOOK_S)
 
     async def _undo(self) -> None:
-        trouble = self._bus.trouble or "no answer"
+        trouble = self._bus.trouble or ("a broker without its wish" if self._bus.is_connected else "no answer")
         why = f"the fleet was not reached with them for {self._undo_after_s:g} s: {trouble}"
         await self._change(partial(self._files.undo, why))
 

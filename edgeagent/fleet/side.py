@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 from edgeagent import jobs, topics, voice_health
@@ -20,9 +20,10 @@ from edgeagent.fleet import log_lines, wire
 from edgeagent.fleet.clerk import Clerk
 from edgeagent.fleet.errands import Errands, Shown
 from edgeagent.fleet.member import Member
+from edgeagent.fleet.outbox import Outbox
 from edgeagent.fleet.sampling import Sampling
 from edgeagent.fleet.settling import Settling
-from edgeagent.fleet.telling import tell
+from edgeagent.fleet.telling import reject, tell
 from edgeagent.fleet.working import Work
 from edgeagent.hear.quality import SoundQuality
 from edgeagent.inbox import Received
@@ -34,6 +35,8 @@ from edgeagent.updating import Updating
 log = logging.getLogger(__name__)
 
 WAITING_EVENTS = 100
+WAITING_S = 10.0
+"""After a connection, for which what comes may have waited on the broker."""
 
 
 class Host(Shown, Protocol):
@@ -64,7 +67,7 @@ class FleetSide:
         self._sampling = Sampling(member.reports, bus, self._clerk, sound, state)
         self._errands = Errands(member, self._clerk, self._settling, self._sampling, self.updating)
         self._renewing = member.renewing(bus)
-        self._work = Work(self._clerk, self._errands.chores(host))
+        self._work = Work(self._clerk, self._errands.chores(host), self._errands.clean)
         self._events: asyncio.Queue[Message] = asyncio.Queue(WAITING_EVENTS)
         self._desired = wire.down(self._address).removesuffix("#") + "desired"
 
@@ -180,36 +183,38 @@ class FleetSide:
         if received.topic == self._desired:
             await self._settling.take(received.payload)
             return True
-        if received.topic == self._address.job and await self._is_ours(received.payload):
+        if received.topic == self._address.job and await self._is_ours(received):
             return True
         if await self.updating.take(received):
+            if received.topic == self._address.job and self.updating.seen:
+                await self._see(self.updating.seen)
             return False
         raise PayloadError(f"{received.topic}: nothing of ours")
 
-    async def _is_ours(self, payload: bytes) -> bool:
+    async def _see(self, job_id: str) -> None:
+        """Have the next birth say that this is the last job that has come, also after a start."""
+        if self._settings.enabled and self._member.job != job_id:
+            self._member.job = job_id
+            await self._clerk(partial(Outbox.see, job_id=job_id))
+
+    async def _is_ours(self, received: Received) -> bool:
         """Take a job; return False for one of the updates. Raise PayloadError for what is none."""
         if not self._settings.enabled:
             return False
         try:
-            asked = jobs.fleet_job_of(payload)
+            asked = jobs.fleet_job_of(received.payload)
         except PayloadError as error:
-            await self._refuse(payload, str(error))
+            log.warning("job refused", extra={"problem": str(error)})
+            await reject(self._bus, self._address, jobs.name_of(received.payload), "bad-job", str(error))
             raise
         match asked:
             case wire.FleetJob():
-                await self._work.take(asked)
+                # What was sent before the connection comes with the mark, or at once.
+                is_live = not received.retained and self._member.met_s > WAITING_S
+                await self._work.take(asked, is_live=is_live)
                 self._member.job = asked.id
                 return True
-            case jobs.CancelJob():
-                return await self._work.cancel(asked.id)
+            case jobs.CancelJob() if await self._work.cancel(asked.id):
+                await self._see(asked.id)
+                return True
         return False
-
-    async def _refuse(self, payload: bytes, problem: str) -> None:
-        """Tell that what came is no job for us, where it at least has a name."""
-        log.warning("job refused", extra={"problem": problem})
-        if name := jobs.name_of(payload):
-            state, code = "rejected", "bad-job"
-            told = wire.Progress(
-                id=f"{name}:1", job=name, state=state, at=time.time(), code=code, problem=problem[:500]
-            )
-            await tell(self._bus, wire.progress(self._address, told))

@@ -2,14 +2,19 @@
 
 import logging
 import socket
+import time
 
 from edgeagent.connection import Connection, Version
 from edgeagent.errors import BusError
+from edgeagent.fleet import wire
 from edgeagent.link import Bus
 from edgeagent.messages import Message
 from edgeagent.settings import BrokerSettings
+from edgeagent.topics import Address
 
 log = logging.getLogger(__name__)
+
+LONGEST = 500
 
 
 async def tell(bus: Bus, message: Message) -> None:
@@ -18,6 +23,15 @@ async def tell(bus: Bus, message: Message) -> None:
         await bus.publish(message)
     except BusError as error:
         log.warning("the fleet cannot be told", extra={"topic": message.topic, "problem": str(error)})
+
+
+async def reject(bus: Bus, address: Address, job_id: str | None, code: str, problem: str) -> None:
+    """Tell that a job is none for us, and why, where it at least has a name; a pointer that comes again tells again."""
+    if job_id:
+        told = wire.Progress(
+            id=f"{job_id}:1", job=job_id, state="rejected", at=time.time(), code=code, problem=problem[:LONGEST]
+        )
+        await tell(bus, wire.progress(address, told))
 
 
 def down_for_good(settings: BrokerSettings, client_id: str, trouble: str) -> Bus:

@@ -33,16 +33,16 @@ TELL_AGAIN_S = 30.0
 class Work:
     """The job that is under way, and what is to be told."""
 
-    def __init__(self, clerk: Clerk, chores: Mapping[str, Chore]) -> None:
-        """Begin with what is on the disk. `chores` are by kinds of jobs."""
-        self._clerk, self._chores = clerk, chores
+    def __init__(self, clerk: Clerk, chores: Mapping[str, Chore], clean: Callable[[str], str]) -> None:
+        """Begin with what is on the disk. `chores` are by kinds of jobs; `clean` makes of a text what may be told."""
+        self._clerk, self._chores, self._clean = clerk, chores, clean
         self._running: tuple[str, asyncio.Future[Mapping[str, Any]]] | None = None
         self._come, self._news, self._begun = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def take(self, job: FleetJob) -> None:
-        """Take a job; one that is known is told again."""
+    async def take(self, job: FleetJob, *, is_live: bool) -> None:
+        """Take a job; one that is known is told again. `is_live`: it has not waited on the broker."""
         await self._begun.wait()  # what an earlier start has left comes first
-        doing = await self._clerk(lambda outbox: outbox.accept(job, time.time()))
+        doing = await self._clerk(lambda outbox: outbox.accept(job, time.time(), is_live=is_live))
         log.info("job", extra={"job": job.id, "kind": job.kind, "state": doing.state})
         await self._end_what_is_over()
         self._come.set()
@@ -114,10 +114,14 @@ class Work:
                     await self._step(job_id, "failed", code="fault", problem=f"no result that can be told: {error}")
             case EdgeAgentError() as error:
                 code = str(getattr(error, "code", "") or "failed")
-                await self._step(job_id, "failed", code=code, problem=f"{error} {error.remedy}".strip())
+                state: rules.State = "superseded" if code == "superseded" else "failed"
+                await self._fail(job_id, state, code, f"{error} {error.remedy}".strip())
             case error:
                 log.error("job failed", exc_info=error, extra={"job": job_id})
-                await self._step(job_id, "failed", code="fault", problem=repr(error))
+                await self._fail(job_id, "failed", "fault", repr(error))
+
+    async def _fail(self, job_id: str, state: rules.State, code: str, problem: str) -> None:
+        await self._step(job_id, state, code=code, problem=await asyncio.to_thread(self._clean, problem))
 
     async def _step(self, job_id: str, state: rules.State, **more: Any) -> None:
         doing = await self._clerk(lambda outbox: outbox.step(job_id, state, time.time(), **more))

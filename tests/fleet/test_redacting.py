@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from edgeagent.fleet.diagnostics import ROOM_BYTES, fitting, packed, unpacked
-from edgeagent.fleet.errands import secrets_of
 from edgeagent.fleet.log_lines import MOST_LINES, LogLines
-from edgeagent.fleet.redacting import REDACTED, Redactor, Said
+from edgeagent.fleet.redacting import REDACTED, Redactor, Said, secrets_of
 from edgeagent.fleet.wire import LARGEST_BYTES
 from edgeagent.messages import Answer, Command, Question, Rejection, Slot, Transcript, Word
 from edgeagent.settings import parse
@@ -31,6 +30,8 @@ PLANTED: dict[str, tuple[str, str]] = {
     "an API key": ("api_key=planted123", "planted123"),
     "a header": ("Authorization: Bearer abcdef.planted", "planted"),
     "an address with a password": ("https://user:planted@updates.example/x", "planted"),
+    "an address with a token": ("https://planted@updates.example/x", "planted"),
+    "an address with a password that has an @": ("https://user:pl@nted@updates.example/x", "nted"),
     "sound": (f"frame {SOUND}", SOUND[:40]),
     "sound as Python shows it": (repr(b"\x00\x01\x80\xff" * 40), r"\x80\xff\x00"),
     "words": ("heard text=turn on the secret lamp", "secret lamp"),

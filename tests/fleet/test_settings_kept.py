@@ -56,12 +56,27 @@ def test_undone_settings_need_a_new_start_and_no_second_one(tmp_path: Path) -> N
     assert (kept.is_new_start_due, kept.report().standing) == (False, "undone")
 
 
-def test_what_the_owner_no_longer_allows_is_undone_at_the_next_start(tmp_path: Path) -> None:
+def test_what_the_owner_no_longer_allows_is_not_in_force_until_it_is_allowed_again(tmp_path: Path) -> None:
     started(tmp_path).desire(WANTED, is_reached=True)
     started(tmp_path).reach()
     kept = KeptSettings(owners(tmp_path, "[fleet]\nmay_set = []\n"))
     assert kept.start().hearing.vad_mode == 2
     assert (kept.report().standing, kept.is_new_start_due) == ("undone", False)
+    assert "may_set" in kept.report().problem
+    kept = started(tmp_path)
+    assert (kept.settings.hearing.vad_mode, kept.report().standing, kept.report().problem) == (3, "applied", "")
+
+
+def test_what_was_kept_outlives_an_error_that_may_be_none_of_its_fault(tmp_path: Path) -> None:
+    started(tmp_path).desire(WANTED, is_reached=True)
+    started(tmp_path).reach()
+    kept = started(tmp_path)
+    kept.undo("the model cannot be read")
+    assert (kept.settings.hearing.vad_mode, kept.report().standing, kept.is_new_start_due) == (2, "undone", False)
+    assert started(tmp_path).settings.hearing.vad_mode == 3
+    kept.desire(Desired(version=2, settings={"hearing.vad_mode": 1}), is_reached=True)
+    assert kept.is_new_start_due
+    assert started(tmp_path).settings.hearing.vad_mode == 1
 
 
 def test_a_damaged_file_is_set_aside_and_what_is_wanted_can_come_again(

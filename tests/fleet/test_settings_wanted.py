@@ -1,12 +1,14 @@
 """The rules of settings that the fleet wants, as a table: what comes of what."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgeagent.errors import SettingsError
 from edgeagent.fleet import settings_wanted as rules
+from edgeagent.fleet import wire
 from edgeagent.fleet.settings_wanted import Kept
 from edgeagent.fleet.wire import Desired
 from edgeagent.settings import AgentSettings, parse
@@ -59,7 +61,8 @@ def wanted(version: int, settings: dict[str, Any], problem: str = "") -> Any:
         (TRIAL, rules.reached, Kept(4, "applied", "", NEW, NEW, was_reached=True)),
         (WAITING, rules.reached, WAITING),
         (TRIAL, lambda kept: rules.undone(kept, "no"), UNDONE),
-        (APPLIED, lambda kept: rules.undone(kept, "no"), Kept(3, "undone", "no")),
+        (APPLIED, lambda kept: rules.undone(kept, "no"), APPLIED),
+        (REFUSED, lambda kept: rules.undone(kept, "what was good"), REFUSED),
     ],
 )  # fmt: skip
 def test_what_comes_of_what(before: Kept, happens: Any, after: Kept) -> None:
@@ -80,6 +83,47 @@ def test_a35_only_settings_in_trial_cut_a_device_off_and_only_one_that_was_reach
     assert not rules.is_cut_off(TRIAL, 119.0, 120.0)
     assert not rules.is_cut_off(Kept(4, "trial", "", NEW, OLD, 1), 1e6, 120.0)
     assert not any(rules.is_cut_off(kept, 1e6, 120.0) for name, kept in STANDINGS.items() if name != "trial")
+    assert rules.is_cut_off(Kept(4, "trial", "", NEW, OLD, 1), 120.0, 120.0, is_elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "before", "on_the_fleets_own", "on_the_houses"),
+    [
+        (NEW, OLD, False, False),
+        ({"fleet.broker.host": "new"}, {}, True, True),
+        ({}, {"fleet.broker.port": 1884}, True, True),
+        ({"fleet.broker.port": 1884, **NEW}, {"fleet.broker.port": 1884}, False, False),
+        ({"broker.host": "new"}, {"broker.host": "old"}, False, True),
+        ({"fleet.sample_every_s": 5.0}, {}, False, False),
+    ],
+)
+def test_a35_settings_that_lead_to_the_fleet_are_told_from_others(
+    overlay: Any, before: Any, *, on_the_fleets_own: bool, on_the_houses: bool
+) -> None:
+    kept = Kept(4, "trial", "", overlay, before)
+    assert rules.leads_elsewhere(kept, is_apart=True) == on_the_fleets_own
+    assert rules.leads_elsewhere(kept, is_apart=False) == on_the_houses
+
+
+@pytest.mark.parametrize(
+    ("kept", "version", "settings", "is_own"),
+    [
+        (TRIAL, 4, NEW, True),
+        (TRIAL, 5, NEW, True),
+        (TRIAL, 3, NEW, False),
+        (TRIAL, 4, NEWER, False),
+        (WAITING, 4, NEW, False),
+        (APPLIED, 3, OLD, False),
+    ],
+)
+def test_a35_only_who_wants_what_is_in_trial_is_taken_for_the_fleet(
+    kept: Kept, version: int, settings: Any, *, is_own: bool
+) -> None:
+    assert rules.is_own_wish(kept, Desired(version=version, settings=settings)) == is_own
+
+
+def test_a_start_proves_settings_after_a_minute_and_sooner_only_where_they_are_undone_sooner() -> None:
+    assert [rules.trial_s(undo_after_s) for undo_after_s in (1.0, 20.0, 120.0, 86_400.0)] == [5.0, 10.0, 60.0, 60.0]
 
 
 def test_whatever_happens_in_whatever_order_what_was_good_is_never_lost_nor_what_was_never_reached_kept() -> None:
@@ -153,7 +197,37 @@ def test_a_report_has_the_settings_as_they_are_without_passwords_and_within_boun
     assert "s3cret" not in told.model_dump_json()
     files = tuple(f"/srv/{'x' * 500}-{number}.yaml" for number in range(500))
     large = OWNERS.model_copy(update={"acting": OWNERS.acting.model_copy(update={"command_files": files})})
-    assert len(rules.report(TRIAL, large).model_dump_json()) < 16 << 10
+    assert len(wire.written(rules.report(TRIAL, large))) <= wire.LARGEST_SMALL_BYTES
+    last = rules.report(TRIAL, large).settings
+    assert last["fleet.undo_after_s"] == 120.0, "one that is too large hides none of the others"
+
+
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\u706f", "\U0001f4a1", '"'])
+def test_a_report_is_measured_as_it_is_sent_in_any_script(letter: str) -> None:
+    files = tuple(Path(f"/srv/{letter * 180}-{number}.yaml") for number in range(30))
+    large = OWNERS.model_copy(update={"acting": OWNERS.acting.model_copy(update={"command_files": files})})
+    refused = Kept(4, "refused", letter * 400, OLD, OLD)
+    payload = wire.written(rules.report(refused, large, letter * 2_000))
+    assert len(payload) <= wire.LARGEST_SMALL_BYTES
+    assert wire.read(wire.Reported, payload).version == 4
+
+
+@pytest.mark.parametrize("user", ["kit:hunter2@", "kit:hun@ter2@", "hunter2@", ":hunter2@"])
+def test_a61_a_report_has_no_address_with_who_one_is_at_it(user: str) -> None:
+    long = "x" * 180
+    settings = parse(
+        f'[update]\nurl = "https://{user}updates.example/{long}"\n[device]\narea = "https://{long}:{user}"'
+    )
+    told = rules.report(Kept(4, "undone", f"https://{user}updates.example is away"), settings)
+    assert "ter2" not in told.model_dump_json()
+    assert str(told.settings["update.url"]).startswith("https://updates.example/x")
+    assert "updates.example is away" in told.problem
+
+
+def test_what_was_kept_and_is_not_in_this_start_is_told_as_undone_with_the_reason() -> None:
+    told = rules.report(APPLIED, OWNERS, "the address is taken")
+    assert (told.version, told.standing, told.problem) == (3, "undone", "not in this start: the address is taken")
+    assert rules.report(APPLIED, OWNERS).standing == "applied"
 
 
 @pytest.mark.parametrize(
