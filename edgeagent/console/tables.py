@@ -191,7 +191,7 @@ class Rollout(Table):
     fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
     title: Mapped[str] = mapped_column(String(200), default="")
     plan: Mapped[dict[str, Any]] = mapped_column()
-    state: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(32))
     reason: Mapped[str] = mapped_column(Text, default="")
     wave: Mapped[int] = mapped_column(Integer, default=0)
     wave_began: Mapped[float | None] = mapped_column(Float)

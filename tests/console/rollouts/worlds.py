@@ -104,8 +104,10 @@ class SimulatedDevice:
 class World:
     """A fleet with its console, and a clock that is moved by hand."""
 
-    def __init__(self, folder: Path, count: int = 0, *, build: Callable[[int], dict[str, Any]] | None = None) -> None:
-        self.database = Database(f"sqlite:///{folder}/console.db")
+    def __init__(
+        self, folder: Path, count: int = 0, *, build: Callable[[int], dict[str, Any]] | None = None, url: str = ""
+    ) -> None:
+        self.database = Database(url or f"sqlite:///{folder}/console.db")
         self.database.migrate()
         self.now = 1_000_000.0
         self.retained: dict[str, bytes] = {}

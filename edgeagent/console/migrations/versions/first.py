@@ -242,7 +242,7 @@ def _rollouts() -> None:
         sa.Column("fleet", sa.String(length=64), nullable=False),
         sa.Column("title", sa.String(length=200), nullable=False),
         sa.Column("plan", sa.JSON(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("wave", sa.Integer(), nullable=False),
         sa.Column("wave_began", sa.Float(), nullable=True),
