@@ -3,6 +3,7 @@
 Rules:
     - Every route names what it needs: open, known, viewer, operator or admin. There is no default.
     - A fleet in which somebody may nothing does not exist for them: 404, and noted (A84).
+    - Pages take a browser's session; programs, by API tokens, have the API and the figures alone.
     - What changes something carries the session's mark against forgery (CSRF), or an API token.
     - A change and its line in the audit trail are one transaction; a refusal has a transaction of its own.
 """
@@ -117,14 +118,16 @@ def site_of(request: Request) -> Site:
     return site
 
 
-def known(request: Request) -> Visit:
-    """Let in whoever is logged in. Raise StrangerError."""
-    return _entered(request, None, None)
-
-
 def _page(level: Level | None) -> Callable[[Request], Visit]:
     def enter(request: Request) -> Visit:
         return _entered(request, level, None)
+
+    return enter
+
+
+def _script(level: Level | None) -> Callable[[Request], Visit]:
+    def enter(request: Request) -> Visit:
+        return _entered(request, level, request.headers.get("x-csrf-token", ""))
 
     return enter
 
@@ -138,7 +141,7 @@ def _form(level: Level | None) -> Callable[..., Visit]:
 
 def _call(level: Level | None) -> Callable[[Request], Visit]:
     def enter(request: Request) -> Visit:
-        return _entered(request, level, request.headers.get("x-csrf-token", ""))
+        return _entered(request, level, request.headers.get("x-csrf-token", ""), takes_programs=True)
 
     return enter
 
@@ -150,6 +153,8 @@ Looking = Annotated[Visit, Depends(_page("operator"))]
 Inspecting = Annotated[Visit, Depends(_page("admin"))]
 """A page that only admins see."""
 KnownForm = Annotated[Visit, Depends(_form(None))]
+KnownScript = Annotated[Visit, Depends(_script(None))]
+"""What a page's script asks for."""
 Operating = Annotated[Visit, Depends(_form("operator"))]
 Administering = Annotated[Visit, Depends(_form("admin"))]
 ApiKnown = Annotated[Visit, Depends(_call(None))]
@@ -158,10 +163,10 @@ ApiOperator = Annotated[Visit, Depends(_call("operator"))]
 ApiAdmin = Annotated[Visit, Depends(_call("admin"))]
 
 
-def _entered(request: Request, level: Level | None, csrf: str | None) -> Visit:
+def _entered(request: Request, level: Level | None, csrf: str | None, *, takes_programs: bool = False) -> Visit:
     site, now = site_of(request), time.time()
     fleet = request.path_params.get("fleet", "")
-    who = _identified(site, request, now)
+    who = _identified(site, request, now, takes_programs=takes_programs)
     if who is None:
         note_stranger(site, request, now)
         raise StrangerError
@@ -194,9 +199,9 @@ def _check(visit: Visit, level: Level) -> None:
     raise forbidden(level)
 
 
-def _identified(site: Site, request: Request, now: float) -> Who | None:
+def _identified(site: Site, request: Request, now: float, *, takes_programs: bool) -> Who | None:
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
+    if takes_programs and scheme.lower() == "bearer":
         return _program(site, secret.strip()[:LONGEST_SECRET], now)
     secret = request.cookies.get(site.cookie, "")
     return _person(site, secret, now) if 0 < len(secret) <= LONGEST_SECRET else None

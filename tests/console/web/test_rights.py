@@ -177,9 +177,27 @@ def test_a_token_ends_and_is_kept_as_a_hash(website: Website) -> None:
     assert program.get("/api/v1/me").status_code == 401
 
 
-def test_a_token_makes_no_tokens(website: Website) -> None:
-    made = website.program("ada").call("POST", "/api/v1/me/tokens", {"title": "more", "role": "admin"})
-    assert made.status_code == 403
+def test_a_token_makes_sees_and_removes_no_tokens(website: Website) -> None:
+    program = website.program("ada")
+    assert program.call("POST", "/api/v1/me/tokens", {"title": "more", "role": "admin"}).status_code == 403
+    assert program.get("/api/v1/me/tokens").status_code == 403
+    with website.session() as session:
+        token = session.scalars(select(tables.ApiToken.id)).one()
+    assert program.call("DELETE", f"/api/v1/me/tokens/{token}").status_code == 403
+    assert program.get("/api/v1/me").status_code == 200
+
+
+def test_pages_take_no_tokens_whatever_they_allow(website: Website) -> None:
+    program = website.program("ada", "admin")
+    for method, address in routes():
+        if address.startswith("/api/v1/") or address in OPEN | {"/metrics"}:
+            continue
+        answer = ask(program, method, address)
+        assert is_refused(answer), (method, address, answer.status_code)
+    made = program.http.post("/account/tokens", data={"title": "evil", "role": "admin", "days": "0"})
+    assert made.status_code == 401
+    with website.session() as session:
+        assert len(session.scalars(select(tables.ApiToken)).all()) == 1
 
 
 @pytest.mark.parametrize("csrf", ["", "wrong"])

@@ -7,13 +7,13 @@ from starlette.responses import JSONResponse, Response
 
 from edgeagent.console.web.api import devices, people, rollouts, work
 from edgeagent.console.web.api.described import START, description
-from edgeagent.console.web.visits import Known
+from edgeagent.console.web.visits import ApiKnown, Known
 
 _about = APIRouter(include_in_schema=False)
 
 
 @_about.get(f"{START}/openapi.json")
-def openapi(visit: Known) -> Response:
+def openapi(visit: ApiKnown) -> Response:
     """Return the API's own description."""
     return JSONResponse(description(visit.request.app))
 

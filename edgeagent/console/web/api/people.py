@@ -39,16 +39,16 @@ def who_am_i(visit: ApiKnown) -> MeOut:
 
 @router.get("/me/tokens")
 def list_tokens(visit: ApiKnown) -> list[ApiTokenOut]:
-    """Return one's own API tokens."""
+    """Return one's own API tokens. For people: a program sees none, makes none, and removes none."""
+    _refuse_programs(visit)
     with visit.reading() as session:
         return [ApiTokenOut.model_validate(one) for one in api_tokens.mine(session, visit.who.user)]
 
 
 @router.post("/me/tokens", status_code=201)
 def new_token(visit: ApiKnown, wanted: ApiTokenIn) -> NewApiTokenOut:
-    """Make an API token; a program's is at most as strong as the one that it has itself, and ends no later."""
-    if visit.who.is_program:
-        raise RefusedError(403, "a token makes no other tokens", remedy="Log in with a browser, or a session.")
+    """Make an API token."""
+    _refuse_programs(visit)
     with visit.changing("api.new", wanted.title, role=wanted.role) as session:
         token, secret = api_tokens.new(
             session, visit.who.user, wanted.title, wanted.role, days=wanted.days, now=visit.now
@@ -59,6 +59,7 @@ def new_token(visit: ApiKnown, wanted: ApiTokenIn) -> NewApiTokenOut:
 @router.delete("/me/tokens/{token}", status_code=204)
 def remove_token(visit: ApiKnown, token: str) -> None:
     """Remove one of one's own API tokens."""
+    _refuse_programs(visit)
     with visit.changing("api.remove", token) as session:
         if not api_tokens.remove(session, visit.who.user, token):
             raise not_found("this token")
@@ -123,6 +124,12 @@ def audit_of_all(  # what can be asked for
 ) -> Page[AuditOut]:
     """Return who did what anywhere, the newest first."""
     return _audit(visit, "", user, search, refused_only=refused, page=page, size=size)
+
+
+def _refuse_programs(visit: Visit) -> None:
+    if visit.who.is_program:
+        visit.refuse("refused", visit.request.url.path, method=visit.request.method)
+        raise RefusedError(403, "programs have no say in API tokens", remedy="Log in with a browser: Account.")
 
 
 def _audit(  # what can be asked for

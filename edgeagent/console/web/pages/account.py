@@ -16,7 +16,7 @@ from edgeagent.console.web.pages.login import let_in, local, note_try
 from edgeagent.console.web.refusals import RefusedError, not_found, status_of
 from edgeagent.console.web.rendering import go
 from edgeagent.console.web.roles import LEVELS
-from edgeagent.console.web.visits import ApiKnown, Known, KnownForm, Visit, address_of, site_of
+from edgeagent.console.web.visits import Known, KnownForm, KnownScript, Visit, address_of, site_of
 
 router = APIRouter(include_in_schema=False)
 Credential = Annotated[dict[str, Any], Body()]
@@ -86,18 +86,16 @@ def remove_token(visit: KnownForm, token: str) -> Response:
 
 
 @router.post("/account/passkeys/options")
-def passkey_options(visit: ApiKnown) -> Response:
+def passkey_options(visit: KnownScript) -> Response:
     """Return what a browser needs to make a passkey."""
-    _refuse_programs(visit)
     key = challenges.key_of(visit.database)
     with visit.reading() as session:
         return JSONResponse(passkeys.to_register(session, key, visit.who.user, _host(visit.request), visit.now))
 
 
 @router.post("/account/passkeys")
-def new_passkey(visit: ApiKnown, credential: Credential, title: str = "") -> Response:
+def new_passkey(visit: KnownScript, credential: Credential, title: str = "") -> Response:
     """Keep a passkey that a browser has made."""
-    _refuse_programs(visit)
     key, origin = challenges.key_of(visit.database), origin_of(visit.request)
     with visit.changing("passkey.new", title) as session:
         passkeys.register(session, key, visit.who.user, credential, title=title, origin=origin, now=visit.now)
@@ -165,11 +163,6 @@ def origin_of(request: Request) -> str:
 
 def _host(request: Request) -> str:
     return passkeys.host_of(origin_of(request))
-
-
-def _refuse_programs(visit: Visit) -> None:
-    if visit.who.is_program:
-        raise RefusedError(403, "programs have no passkeys", remedy="Log in with a browser.")
 
 
 def _refuse_last(session: Session, user: str) -> None:
