@@ -60,13 +60,19 @@ class Ears:
 
 def settings_of(state: Path, broker: BrokerSettings, more: str = "") -> AgentSettings:
     """Return settings of a device whose fleet has this broker to itself."""
-    settings = parse(f'[device]\nstate_dir = "{state}"\n[update]\nfamilies = []\n{more}')
+    updates = "" if "[update]" in more else "[update]\nfamilies = []\n"
+    settings = parse(f'[device]\nstate_dir = "{state}"\n{updates}{more}')
     return settings.model_copy(update={"fleet": settings.fleet.model_copy(update={"broker": broker})})
 
 
 @asynccontextmanager
-async def side(state: Path, broker: BrokerSettings, more: str = "") -> AsyncIterator[tuple[FleetSide, Bus, Ears]]:
-    """Give the side of the device while it does its duties; beginning it again is a start of the agent."""
+async def side(
+    state: Path, broker: BrokerSettings, more: str = "", *, is_met: bool = True
+) -> AsyncIterator[tuple[FleetSide, Bus, Ears]]:
+    """Give the side of the device while it does its duties; beginning it again is a start of the agent.
+
+    `is_met`: the fleet is there.
+    """
     kept = KeptSettings(settings_of(state, broker, more))
     member = Member(in_use(kept.start()), kept, muted=False)
     reports = member.reports
@@ -75,7 +81,7 @@ async def side(state: Path, broker: BrokerSettings, more: str = "") -> AsyncIter
         found = FleetSide(member, bus, SoundQuality(), ears)
         try:
             async with found.keeping_log(), doing(found.duties()):
-                await asyncio.wait_for(bus.until(connected=True), 5)
+                await asyncio.wait_for(bus.until(connected=is_met), 5)
                 yield found, bus, ears
         finally:
             await asyncio.to_thread(found.close, is_orderly=True)

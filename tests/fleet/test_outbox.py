@@ -1,5 +1,6 @@
 """Jobs and what waits to be told, on the disk: repeated, interrupted, damaged, full, a week of it."""
 
+import asyncio
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 from fleet.full_disk import full_disk
 
 from edgeagent.fleet import outbox as module
+from edgeagent.fleet.clerk import Clerk
 from edgeagent.fleet.outbox import OUTBOX, Outbox, last_job
 from edgeagent.fleet.wire import FleetJob, Progress, read
 
@@ -173,6 +175,30 @@ def test_where_no_file_can_be_made_memory_stands_in(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / OUTBOX)
     assert not outbox.is_durable
     assert outbox.accept(job(), NOW).state == "accepted"
+
+
+def test_where_the_disk_refuses_even_to_say_what_there_is_memory_stands_in(tmp_path: Path) -> None:
+    state = tmp_path / ("x" * 300)  # the kernel refuses such a name, as it does what is another user's
+    with pytest.raises(OSError, match="too long"):
+        (state / OUTBOX).exists()
+    assert last_job(state) == ""
+    clerk = Clerk(state)
+    assert not clerk.has_anything
+    assert asyncio.run(clerk(lambda outbox: outbox.accept(job(), NOW))).state == "accepted"
+    assert (clerk.has_anything, clerk.is_durable) == (True, False)
+    clerk.close()
+
+
+def test_the_job_that_the_pointer_named_last_is_remembered_of_whatever_kind(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / OUTBOX)
+    outbox.accept(job("j1"), NOW)
+    outbox.see("update-7")
+    outbox.close()
+    assert last_job(tmp_path) == "update-7"
+    outbox = Outbox(tmp_path / OUTBOX)
+    outbox.accept(job("j1"), NOW)
+    assert outbox.last() == "j1", "it came again"
+    outbox.close()
 
 
 _CYCLE = """

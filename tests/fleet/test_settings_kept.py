@@ -94,6 +94,14 @@ def test_a_damaged_file_is_set_aside_and_what_is_wanted_can_come_again(
     assert kept.report().standing == "waiting"
 
 
+def test_a_file_that_cannot_be_read_stays_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / SETTINGS
+    path.mkdir(parents=True)  # cannot be read, whoever asks
+    assert started(tmp_path).settings.hearing.vad_mode == 2
+    assert path.is_dir()
+    assert "cannot be read" in caplog.text
+
+
 def test_where_nothing_can_be_written_nothing_is_tried_and_the_fleet_is_told(tmp_path: Path) -> None:
     kept = started(tmp_path)
     with full_disk():

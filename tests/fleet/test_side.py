@@ -40,7 +40,8 @@ def test_orders_over_the_fleets_link_are_carried_out_once_while_they_are_fresh(t
         with mosquitto() as broker:
             async with office(broker.port) as fleet:
                 await fleet.send("do/mute", order("planted"), retain=True)  # A48: planted, before the device is there
-                async with side(tmp_path, broker_settings(broker.port)) as (_, _, ears):
+                async with side(tmp_path, broker_settings(broker.port)) as (_, bus, ears):
+                    await eventually(lambda: bus.is_subscribed)
                     await fleet.send("do/mute", order("m1"))
                     await eventually(lambda: ears.muted == [True])
                     await fleet.send("do/mute", order("m1"))  # A46
