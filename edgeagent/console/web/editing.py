@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,7 @@ MOST_REVISIONS = 200
 """Of a set; older ones are removed."""
 TRY_WITHIN_S = 25.0
 AT_ONCE = 2
-_TURN = threading.BoundedSemaphore(AT_ONCE)
+"""Sentences that are tried at the same time, by different users. Nobody waits: a thread that waits serves no page."""
 FIRST = """# Sentences, in hassil's syntax: (a|b) one of, [a] perhaps, {name} a list, <rule> a rule.
 language: en
 intents:
@@ -54,6 +55,31 @@ class Tried:
     problems: Sequence[Mapping[str, Any]] = ()
     steps: Sequence[Mapping[str, Any]] = ()
     templates: int = 0
+
+
+class Turns:
+    """Who is trying a sentence now: so many at most, one of a user."""
+
+    def __init__(self, at_once: int = AT_ONCE) -> None:
+        """Begin with nobody."""
+        self._at_once = at_once
+        self._users: set[str] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, user: str) -> Iterator[None]:
+        """Have a turn during the block. Raise RefusedError 503, at once, where there is none."""
+        with self._lock:
+            if user in self._users:
+                raise RefusedError(503, "you are trying a sentence already", remedy="Wait until that has ended.")
+            if len(self._users) >= self._at_once:
+                raise RefusedError(503, "others are trying sentences", remedy="Try again in a moment.")
+            self._users.add(user)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users.discard(user)
 
 
 def newest(session: Session, fleet: str, name: str) -> CommandSet | None:
@@ -118,10 +144,11 @@ def save(  # what is kept, and by whom
 
 
 def tried(texts: Mapping[str, str], names: str, sentence: str, *, with_built_in: bool) -> Tried:
-    """Try a sentence on texts as they are. Raise ConsoleError where that takes too much of anything."""
+    """Try a sentence on texts as they are. Raise ConsoleError where that takes too much of anything.
+
+    It takes a processor for a while: have a turn (`Turns`) meanwhile.
+    """
     question = json.dumps({"texts": texts, "names": names, "sentence": sentence, "with_built_in": with_built_in})
-    if not _TURN.acquire(timeout=TRY_WITHIN_S):
-        raise RefusedError(503, "others are trying sentences", remedy="Try again in a moment.")
     try:
         done = subprocess.run(  # our own module, its input is data
             [sys.executable, "-P", "-m", "edgeagent.console.web.trying"],
@@ -135,8 +162,6 @@ def tried(texts: Mapping[str, str], names: str, sentence: str, *, with_built_in:
         raise ConsoleError(
             "trying this takes too long, or too much memory", remedy="Use smaller lists and fewer alternatives."
         ) from error
-    finally:
-        _TURN.release()
     return Tried(found["problems"], found["steps"], found["templates"])
 
 

@@ -14,6 +14,7 @@ from edgeagent.console.database import Database
 from edgeagent.console.news import News
 from edgeagent.console.settings import ConsoleSettings
 from edgeagent.console.web.cached import Cached
+from edgeagent.console.web.editing import Turns
 from edgeagent.console.web.passwords import Passwords
 from edgeagent.console.web.rendering import Pages
 from edgeagent.messages import Message
@@ -58,6 +59,7 @@ class Site:
     passwords: Passwords = field(default_factory=Passwords)
     strangers: Strangers = field(default_factory=Strangers)
     cached: Cached = field(default_factory=Cached)
+    turns: Turns = field(default_factory=Turns)
 
     @property
     def is_secure(self) -> bool:

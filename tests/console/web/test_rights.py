@@ -18,7 +18,7 @@ OPEN = {"/login", "/login/passkey", "/login/passkey/options"}
 """What anybody may ask for: how else would one log in."""
 ONES_OWN = {"/", "/fleets", "/theme", "/logout", "/api", "/api/v1/openapi.json", "/api/v1/fleets"}
 """For everybody who is logged in, beside their account."""
-FOR_OPERATORS = {f"{HOME}/enrolment", f"{HOME}/rollouts/new", f"{API}/tokens"}
+FOR_OPERATORS = {f"{HOME}/enrolment", f"{HOME}/rollouts/new", f"{API}/tokens", f"{HOME}/commands/hotel/bundle.zip"}
 FOR_ADMINS = {f"{HOME}/audit", f"{API}/audit", "/audit", "/users", "/api/v1/audit", "/api/v1/users", "/metrics"}
 PARTS = {
     "fleet": "home",

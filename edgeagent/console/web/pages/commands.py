@@ -12,11 +12,12 @@ from edgeagent.console.web import editing
 from edgeagent.console.web.editing import FIRST, FIRST_NAMES, LARGEST_TEXT, NAME, NAMES, Tried
 from edgeagent.console.web.refusals import not_found, status_of
 from edgeagent.console.web.rendering import go
-from edgeagent.console.web.visits import Operating, Viewing, Visit
+from edgeagent.console.web.visits import Looking, Operating, Viewing, Visit
 
 router = APIRouter(include_in_schema=False)
 Text = Annotated[str, Form(max_length=LARGEST_TEXT)]
 LONGEST_SENTENCE = 500
+MOST_REVISION = 10**9
 
 
 @router.get("/f/{fleet}/commands")
@@ -36,7 +37,7 @@ def new(visit: Operating, name: Annotated[str, Form(max_length=64)] = "") -> Res
 
 
 @router.get("/f/{fleet}/commands/{name}")
-def edit(visit: Viewing, name: str, revision: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def edit(visit: Viewing, name: str, revision: Annotated[int | None, Query(ge=1, le=MOST_REVISION)] = None) -> Response:
     """Show a set, to be edited; a revision of it, where one is named."""
     with visit.reading() as session:
         kept = editing.newest(session, visit.fleet, name)
@@ -48,7 +49,7 @@ def edit(visit: Viewing, name: str, revision: Annotated[int | None, Query(ge=1)]
 
 
 @router.post("/f/{fleet}/commands/{name}")
-def save(visit: Operating, name: str, text: Text, seen: Annotated[int, Form(ge=0)]) -> Response:
+def save(visit: Operating, name: str, text: Text, seen: Annotated[int, Form(ge=0, le=MOST_REVISION)]) -> Response:
     """Keep another revision."""
     if not re.fullmatch(NAME, name):
         raise not_found("this set")
@@ -71,7 +72,7 @@ def try_sentence(
     visit: Operating,
     name: str,
     text: Text,
-    seen: Annotated[int, Form(ge=0)] = 0,
+    seen: Annotated[int, Form(ge=0, le=MOST_REVISION)] = 0,
     sentence: Annotated[str, Form(max_length=LONGEST_SENTENCE)] = "",
     built_in: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
@@ -85,13 +86,14 @@ def try_sentence(
 
 
 @router.get("/f/{fleet}/commands/{name}/bundle.zip")
-def bundle(visit: Viewing, name: str) -> Response:
+def bundle(visit: Looking, name: str) -> Response:
     """Return the newest revision as a folder for `edgeagent release add`. Refuse one with mistakes."""
     with visit.reading() as session:
         kept = editing.newest(session, visit.fleet, name)
     if kept is None or name == NAMES:
         raise not_found("this set")
-    wrong = editing.tried({name: kept.text}, "", "", with_built_in=False).problems
+    with visit.site.turns.taken(visit.who.user):
+        wrong = editing.tried({name: kept.text}, "", "", with_built_in=False).problems
     if wrong:
         where = f", line {wrong[0]['line']}" if wrong[0]["line"] else ""
         raise ConsoleError(f"revision {kept.revision}{where}: {wrong[0]['problem']}", remedy="Mend it, and keep it.")
@@ -103,10 +105,11 @@ def tried(visit: Visit, name: str, text: str, sentence: str, *, with_built_in: b
     """Try a sentence on a text, with the names of the fleet."""
     with visit.reading() as session:
         kept = editing.newest(session, visit.fleet, NAMES)
-    if name == NAMES:
-        return editing.tried({}, text, sentence, with_built_in=True)
-    names = kept.text if kept else FIRST_NAMES
-    return editing.tried({name: text}, names, sentence, with_built_in=with_built_in)
+    with visit.site.turns.taken(visit.who.user):
+        if name == NAMES:
+            return editing.tried({}, text, sentence, with_built_in=True)
+        names = kept.text if kept else FIRST_NAMES
+        return editing.tried({name: text}, names, sentence, with_built_in=with_built_in)
 
 
 def _page(  # noqa: PLR0913  # what a page shows
