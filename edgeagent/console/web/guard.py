@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,15 @@ class Guard:
         except Exception:  # whatever it is, it is logged here, and told without its insides
             log.exception("a page broke", extra={"path": scope["path"]})
             if not has_begun:
-                await self._broken(Request(scope))(scope, receive, send_bound)
+                await self._tell_broken(scope, receive, send_bound)
+
+    async def _tell_broken(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = self._broken(Request(scope))
+        except Exception:  # the page that says so may break for the same reason
+            log.exception("the page of errors broke", extra={"path": scope["path"]})
+            answer = PlainTextResponse("the console could not do this: report it, with the log", 500)
+        await answer(scope, receive, send)
 
     def _added(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
         have = {name for name, _ in message.get("headers", ())}

@@ -104,7 +104,7 @@ def to_log_in(key: bytes, host: str, now: float) -> dict[str, Any]:
 
 def log_in(session: Session, key: bytes, credential: Mapping[str, Any], *, origin: str, now: float) -> str:
     """Return the user whose passkey has answered. Raise ConsoleError if none has."""
-    passkey = session.get(Passkey, str(credential.get("id", ""))[:LONGEST_ID])
+    passkey = session.get(Passkey, _id_of(credential))
     user = session.get(User, passkey.user) if passkey else None
     if passkey is None or user is None or user.disabled:
         raise UnknownPasskeyError
@@ -132,12 +132,19 @@ def host_of(origin: str) -> str:
     return host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
 
 
+def _id_of(credential: Mapping[str, Any]) -> str:
+    id_ = str(credential.get("id", ""))
+    if not id_.isascii():  # it is base64; half a surrogate, say, is nothing that a database could look for
+        raise UnknownPasskeyError
+    return id_[:LONGEST_ID]
+
+
 def _challenge(credential: Mapping[str, Any]) -> bytes:
     """Return the challenge that a browser says it has answered; whether it has is verified later."""
     try:
         told = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
         return base64url_to_bytes(told["challenge"])
-    except (ValueError, KeyError, TypeError, WebAuthnException) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, WebAuthnException) as error:
         raise UnknownPasskeyError from error
 
 

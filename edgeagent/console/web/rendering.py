@@ -80,7 +80,7 @@ def _said(cookie: str) -> tuple[bool, str] | None:
         return None
     try:
         is_problem, text = json.loads(base64.urlsafe_b64decode(cookie.encode("ascii", "replace")))
-    except (ValueError, binascii.Error, TypeError):
+    except (ValueError, binascii.Error, TypeError, RecursionError):
         return None
     return bool(is_problem), str(text)
 

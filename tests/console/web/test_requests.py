@@ -1,5 +1,8 @@
 """Requests as they should not be: paths, statements, hosts, sizes, kinds, heads (A82); and what every answer binds."""
 
+import base64
+import json
+
 import httpx
 import pytest
 from console.web.website import API, DEVICE, HOME, Make, Website, hidden
@@ -96,3 +99,66 @@ def test_a82_what_is_written_into_an_answers_head_holds_no_line_end(website: Web
 def test_the_page_of_a_form_holds_the_mark_of_its_reader(website: Website) -> None:
     visitor = website.visitor("ada")
     assert hidden(visitor.get(DEVICE).text, "csrf") == visitor.csrf()
+
+
+HUGE = "9" * 20
+
+
+def test_what_no_number_text_or_table_holds_is_refused_as_such(website: Website) -> None:
+    visitor = website.visitor("ole")
+    for answer in (
+        visitor.get(f"{HOME}/commands/names?revision={HUGE}"),
+        visitor.post(f"{HOME}/commands/names", {"text": "light: [a]", "seen": HUGE}),
+        visitor.post(f"{HOME}/commands/names/try", {"text": "light: [a]", "seen": HUGE}),
+        visitor.post(f"{DEVICE}/settings", {"version": HUGE}),
+        visitor.post(f"{HOME}/rollouts/r0/pause", {"revision": HUGE}),
+        visitor.get(f"{HOME}?page={HUGE}"),
+        visitor.get(f"{DEVICE}/jobs?page={HUGE}"),
+        visitor.get(f"{API}/commands/hotel?revision={HUGE}"),
+        visitor.post(f"{HOME}/enrolment", {"lines": f'"{"a" * 150_000}",b'}),
+        visitor.post(f"{HOME}/enrolment", {"lines": "a,b\rc"}),
+        visitor.post(f"{HOME}/enrolment", {"lines": "a\0b,c"}),
+    ):
+        assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("client_data", ["e30", base64.urlsafe_b64encode(b"[" * 100_000).decode(), 5, None])
+@pytest.mark.parametrize("id_", ["\\ud800", "\\u0000", "x" * 5_000])
+def test_a_passkey_that_is_none_is_refused_as_such(website: Website, id_: str, client_data: object) -> None:
+    body = f'{{"id":"{id_}","response":{{"clientDataJSON":{json.dumps(client_data)}}}}}'
+    answer = website.stranger().http.post(
+        "/login/passkey", content=body.encode(), headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 401, answer.text
+
+
+@pytest.mark.parametrize("name", ["edgeagent-said", "edgeagent-theme", "edgeagent", "edgeagent-login"])
+def test_a_cookie_that_we_never_gave_breaks_no_page(website: Website, name: str) -> None:
+    nested = base64.urlsafe_b64encode(b"[" * 2_900).decode()
+    answer = website.stranger().get("/login", Cookie=f"{name}={nested}")
+    assert answer.status_code == 200
+
+
+def test_what_nobody_has_thought_of_is_told_plainly_on_a_page_that_binds_the_browser(website: Website) -> None:
+    def breaks() -> None:
+        raise RuntimeError("a secret of ours")
+
+    website.app.get("/breaks")(breaks)
+    website.app.get("/api/v1/breaks")(breaks)
+    for address in ("/breaks", "/api/v1/breaks"):
+        answer = website.stranger().get(address)
+        assert answer.status_code == 500
+        assert "a secret of ours" not in answer.text
+        assert "Traceback" not in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_also_where_no_page_can_be_made_the_answer_is_plain(website: Website, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret of ours")
+
+    monkeypatch.setattr(website.app.state.site.pages, "render", breaks)
+    answer = website.stranger().get("/login")
+    assert answer.status_code == 500
+    assert "a secret of ours" not in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]

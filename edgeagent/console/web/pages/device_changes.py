@@ -40,7 +40,10 @@ def settings(visit: Viewing, device: str) -> Response:
 
 @router.post("/f/{fleet}/d/{device}/settings")
 def want(
-    visit: Operating, device: str, form: Annotated[FormData, Depends(filled_in)], version: Annotated[int, Form(ge=0)]
+    visit: Operating,
+    device: str,
+    form: Annotated[FormData, Depends(filled_in)],
+    version: Annotated[int, Form(ge=0, le=10**9)],
 ) -> Response:
     """Want other settings of a device."""
     texts = {name: value for name, value in form.items() if isinstance(value, str)}

@@ -3,6 +3,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -118,7 +119,7 @@ def made_token(session: Session, visit: Visit, line: Line, days: int) -> tuple[E
 def typed_lines(text: str) -> list[Line]:
     """Return what a table says: `serial,device,tags` in each line, the tags by spaces. Raise ConsoleError by line."""
     found = []
-    for number, row in enumerate(csv.reader(io.StringIO(text)), start=1):
+    for number, row in enumerate(_rows(text), start=1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (number == 1 and cells[0].lower() == "serial"):
             continue
@@ -134,6 +135,14 @@ def typed_lines(text: str) -> list[Line]:
     if not 1 <= len(found) <= MOST_AT_ONCE:
         raise ConsoleError(f"{len(found)} devices, 1 to {MOST_AT_ONCE} were expected", remedy="Make several tables.")
     return found
+
+
+def _rows(text: str) -> Iterator[list[str]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ConsoleError(f"line {reader.line_num}: {error}", remedy="Save the table as CSV again.") from error
 
 
 def tokens_of(session: Session, fleet: str, state: str, now: float, page: int, size: int = ON_A_PAGE) -> PageOf:

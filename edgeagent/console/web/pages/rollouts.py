@@ -114,7 +114,7 @@ def watch(
 
 
 @router.post("/f/{fleet}/rollouts/{rollout}/{act}")
-def change(visit: Operating, rollout: str, act: str, revision: Annotated[int, Form(ge=0)]) -> Response:
+def change(visit: Operating, rollout: str, act: str, revision: Annotated[int, Form(ge=0, le=10**9)]) -> Response:
     """Begin, agree to, pause, resume or abort a rollout as one has seen it (A85)."""
     if act not in ACTS:
         raise not_found("this")
