@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import NameOID
 
 from edgeagent.console.authority_roots import (
     DAY_S,
@@ -33,7 +34,18 @@ from edgeagent.console.authority_roots import (
 from edgeagent.console.errors import ConsoleError
 from edgeagent.files import write_durably
 
-__all__ = ["Authority", "Issued", "Pair", "Revoked", "Signer", "certified_hash", "issued_of", "key_hash", "request_of"]
+__all__ = [
+    "Authority",
+    "Issued",
+    "Pair",
+    "Revoked",
+    "Signer",
+    "certified_hash",
+    "common_name_of",
+    "issued_of",
+    "key_hash",
+    "request_of",
+]
 
 DEVICE_DAYS = 90
 SERVICE_DAYS = 825
@@ -62,6 +74,10 @@ class Signer(Protocol):
     def trusted(self) -> str:
         """PEM of the roots that devices shall trust the broker by."""
 
+    @property
+    def signs_subjects(self) -> bool:
+        """Whether it signs the name that a request says, in place of the one that it is told."""
+
     def sign_device(self, csr_pem: str, fleet: str, device: str, now: float) -> Issued:
         """Return a certificate for a device. Raise ConsoleError if the request is not right, or nobody signs."""
 
@@ -88,6 +104,12 @@ def key_hash(csr_pem: str) -> str:
     return _hash(request_of(csr_pem).public_key())
 
 
+def common_name_of(csr_pem: str) -> str:
+    """Return the name that a request says. Raise ConsoleError if it cannot be read."""
+    names = request_of(csr_pem).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if len(names) == 1 else ""
+
+
 def certified_hash(pem: str) -> str:
     """Return the same of the key that a certificate is for."""
     return _hash(x509.load_pem_x509_certificate(pem.encode()).public_key())
@@ -110,6 +132,8 @@ def issued_of(pem: str) -> Issued:
 
 class Authority:
     """The two roots in a folder: `ca.pem`, `ca.key`, `claims.pem`, `claims.key`."""
+
+    signs_subjects = False
 
     def __init__(self, folder: Path, devices: Root, claims: Root) -> None:
         """Take roots that were read; `open` reads them."""

@@ -3,172 +3,109 @@
 Rules:
     - A token is for one device, one serial number, one fleet, and one key: the same key that asks again, because the
       answer was lost, is answered again; another one is refused.
-    - Only a token's hash is kept. Who has none learns nothing: that it is unknown, withdrawn, or for another serial
-      number or fleet, is one and the same answer.
-    - Who fails too often under a serial number is not looked at for a while, right or wrong.
-    - The name of a device is one over all fleets: it is the user's name at the broker.
+    - Who has none learns nothing: that it is unknown, withdrawn, or for another serial number or fleet, is one and the
+      same answer. It costs a look, and writes nothing: whoever asks wrongly holds up nobody who writes.
+    - The authority may be slow, and is asked between two transactions, never within one: the first reserves, so that
+      nothing is signed twice; the second looks again, and writes.
+    - Who gets a new identity by a token loses those from before: it may have been replaced.
 """
 
-import hashlib
-import re
-import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from edgeagent.console.authority import RESERVED, Issued, Signer, certified_hash, key_hash
+from edgeagent.console.authority import Issued, Signer, certified_hash, common_name_of, key_hash
+from edgeagent.console.database import Database
+from edgeagent.console.enrolment_tokens import DAY_S, hash_of, known, new_token, withdraw, withdraw_all
 from edgeagent.console.errors import ConsoleError
-from edgeagent.console.tables import Audited, Certificate, Device, EnrolmentToken, Fleet, LogInTry, Tag
-from edgeagent.fleet.wire import Certified, EnrolRequest, RenewRequest
+from edgeagent.console.tables import Audited, Certificate, Device, EnrolmentToken, Tag
+from edgeagent.fleet.wire import SUBJECT, Certified, EnrolRequest, RenewRequest
 
-DAY_S = 86_400.0
-GROUPS, GROUP_LETTERS = 5, 4
-"""Twenty letters of 32: 100 bits."""
-LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Without I and O, 0 and 1, which people take for one another."""
-LONGEST_TOKEN_S = 90 * DAY_S
-MOST_FAILURES = 5
-FAILURES_LAST_S = 15 * 60.0
-MOST_FAILING = 1_000
-"""Serial numbers under which failures are counted; with more, all further ones are counted as one."""
+__all__ = ["enrol", "hash_of", "known", "new_token", "renew", "retire", "revoke", "withdraw"]
+
 ANSWERED_AGAIN_S = DAY_S
 """How long the same request is answered again after the token was used."""
+RESERVED_S = 15.0
+"""How long nobody else asks the authority for the same: longer than it may take."""
 MOST_RENEWALS, RENEWALS_IN_S = 5, DAY_S
-_NAME = r"[a-z0-9-]{1,64}"
-_SERIAL = r"[A-Za-z0-9._:-]{1,64}"
-_TRIES = "enrol:"
+"""Also those that the authority has not signed."""
 
 REFUSED = "refused: this token is not for this device"
 EXPIRED = "expired: this token is too old"
 USED = "used: this token has been used already, with another key"
-SLOWED = "slowed: too many failures under this serial number"
 UNRENEWED = "refused: this device gets no further certificate"
 TOO_OFTEN = "slowed: too many renewals"
 UNSIGNED = "unsigned: the authority does not sign"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a token shall be for."""
+class _Right:
+    """A request that is to be signed."""
 
+    token: str
     fleet: str
-    serial: str
     device: str
-    tags: Mapping[str, str]
-
-
-def new_token(  # noqa: PLR0913  # its parts are asked for one by one
-    session: Session,
-    *,
-    fleet: str,
-    serial: str,
-    device: str,
-    tags: Mapping[str, str],
-    by: str,
-    now: float,
-    lasts_s: float,
-) -> tuple[EnrolmentToken, str]:
-    """Make a token, and return it with its secret, which is shown once. Raise ConsoleError if it cannot be.
-
-    A token for a device that is there already gives it a new identity, for another serial number too: a replacement.
-    Earlier tokens for the same device that were not used are withdrawn.
-    """
-    _check(session, Wanted(fleet, serial, device, tags))
-    if not 0 < lasts_s <= LONGEST_TOKEN_S:
-        raise ConsoleError(
-            f"a token cannot last {lasts_s:.0f} s", remedy=f"Give up to {LONGEST_TOKEN_S / DAY_S:.0f} days."
-        )
-    open_ones = (EnrolmentToken.device == device, EnrolmentToken.used.is_(None), EnrolmentToken.revoked.is_(None))
-    session.execute(update(EnrolmentToken).where(*open_ones).values(revoked=now))
-    groups = ["".join(secrets.choice(LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS)]
-    secret = "-".join(groups)
-    token = EnrolmentToken(
-        id=secrets.token_hex(8),
-        hash=hash_of(secret),
-        fleet=fleet,
-        serial=serial,
-        device=device,
-        tags=dict(tags),
-        created=now,
-        created_by=by,
-        expires=now + lasts_s,
-    )
-    session.add(token)
-    session.flush()
-    return token, secret
-
-
-def withdraw(session: Session, token: EnrolmentToken, now: float) -> None:
-    """Take a token back. Raise ConsoleError if it was used."""
-    if token.used is not None:
-        raise ConsoleError(
-            f"the token of {token.device} has been used", remedy="Revoke the device's certificates instead."
-        )
-    token.revoked = token.revoked or now
-    session.flush()
-
-
-def hash_of(secret: str) -> str:
-    """Return what is kept of a token, however it was typed: small letters, spaces, no hyphens."""
-    return hashlib.sha256(re.sub(r"[\s-]", "", secret).upper().encode()).hexdigest()
+    key: str
 
 
 def enrol(
-    session: Session, authority: Signer, fleet: str, request: EnrolRequest, now: float, *, nonce: str
-) -> Certified:
-    """Answer a device that asks for its identity: with a certificate, or with the reason why there is none."""
-    if _is_slowed(session, request.serial, now):
-        return Certified(nonce=nonce, problem=SLOWED)
-    token = session.scalar(select(EnrolmentToken).where(EnrolmentToken.hash == hash_of(request.token)))
-    if token is None or token.revoked is not None or (token.serial, token.fleet) != (request.serial, fleet):
-        return _failed(session, request, nonce, REFUSED, now)
+    database: Database, authority: Signer, fleet: str, request: EnrolRequest, now: float, *, nonce: str
+) -> Certified | None:
+    """Answer a device that asks for its identity: with a certificate, or with the reason why there is none.
+
+    None where somebody else is about to answer: it asks again.
+    """
+    with database.reading() as session:
+        right = _looked_at(session, authority, fleet, request, now, nonce)
+    if isinstance(right, Certified):
+        return right
+    with database.session() as session:
+        if not _reserve(session, right, now):
+            return None
     try:
-        key = key_hash(request.csr)
+        issued = authority.sign_device(request.csr, right.fleet, right.device, now)
     except ConsoleError as error:
-        return _failed(session, request, nonce, f"bad request: {error}"[:500], now)
-    if token.used is not None:
-        again = _given(session, token, key, now)
-        if again is None:
-            return _failed(session, request, nonce, USED, now)
-        return _answer(nonce, authority, token.fleet, token.device, again)
-    if token.expires < now:
-        return _failed(session, request, nonce, EXPIRED, now)
-    try:
-        issued = authority.sign_device(request.csr, token.fleet, token.device, now)
-    except ConsoleError as error:
-        _audit(session, token.fleet, "enrol", token.device, now, refused=str(error))
+        with database.session() as session:
+            _audit(session, right.fleet, "enrol", right.device, now, refused=str(error))
         return Certified(nonce=nonce, problem=UNSIGNED)
-    used = update(EnrolmentToken).where(EnrolmentToken.id == token.id, EnrolmentToken.used.is_(None))
-    if session.execute(used.values(used=now, csr_hash=key)).rowcount != 1:  # type: ignore[attr-defined]  # of an UPDATE
-        return _failed(session, request, nonce, USED, now)
-    device = _device(session, token, now)
-    _keep(session, device, issued, now)
-    _audit(session, token.fleet, "enrol", token.device, now, serial=request.serial, certificate=issued.serial)
-    return _answer(nonce, authority, token.fleet, token.device, issued.pem)
+    with database.session() as session:
+        if not _become(session, right, issued, now):
+            return Certified(nonce=nonce, problem=REFUSED)
+        _audit(session, right.fleet, "enrol", right.device, now, serial=request.serial, certificate=issued.serial)
+    return _answer(nonce, authority, right.fleet, right.device, issued.pem)
 
 
-def renew(session: Session, authority: Signer, fleet: str, device: str, request: RenewRequest, now: float) -> Certified:
-    """Answer a device that asks, under its identity, for the next certificate."""
+def renew(
+    database: Database, authority: Signer, fleet: str, device: str, request: RenewRequest, now: float
+) -> Certified | None:
+    """Answer a device that asks, under its identity, for the next certificate. None as for `enrol`."""
     nonce = request.nonce
-    row = session.scalar(select(Device).where(Device.fleet == fleet, Device.name == device))
-    if row is None or row.retired is not None or not _has_valid(session, row, now):
-        return Certified(nonce=nonce, problem=UNRENEWED)
-    recent = (Certificate.device == row.id, Certificate.issued > now - RENEWALS_IN_S)
     try:
         key = key_hash(request.csr)
-        for one in session.scalars(select(Certificate).where(*recent, Certificate.revoked.is_(None))):
-            if certified_hash(one.pem) == key:
-                return _answer(nonce, authority, fleet, device, one.pem)
-        if (session.scalar(select(func.count()).select_from(Certificate).where(*recent)) or 0) >= MOST_RENEWALS:
-            return Certified(nonce=nonce, problem=TOO_OFTEN)
+    except ConsoleError as error:
+        return Certified(nonce=nonce, problem=f"bad request: {error}"[:500])
+    with database.reading() as session:
+        given = _renewed_already(session, fleet, device, key, now)
+    if given is not None:
+        return _answer(nonce, authority, fleet, device, given)
+    with database.session() as session:
+        begun = _begin(session, fleet, device, key, now)
+    if not isinstance(begun, int):
+        return None if begun is None else Certified(nonce=nonce, problem=begun)
+    try:
         issued = authority.sign_device(request.csr, fleet, device, now)
     except ConsoleError as error:
-        _audit(session, fleet, "renew", device, now, refused=str(error))
+        with database.session() as session:
+            _end(session, begun, refused=str(error))
         return Certified(nonce=nonce, problem=UNSIGNED)
-    _keep(session, row, issued, now)
-    _audit(session, fleet, "renew", device, now, certificate=issued.serial)
+    with database.session() as session:
+        row = _renewable(session, fleet, device, now)
+        _end(session, begun, **({"certificate": issued.serial} if row else {"refused": UNRENEWED}))
+        if row is not None:
+            _keep(session, row, issued, now)
+    if row is None:
+        return Certified(nonce=nonce, problem=UNRENEWED)
     return _answer(nonce, authority, fleet, device, issued.pem)
 
 
@@ -177,12 +114,9 @@ def revoke(session: Session, device: Device, reason: str, now: float) -> int:
 
     `edgeagent.console.certificates.enforce` makes the broker know, after the transaction.
     """
-    open_ones = (EnrolmentToken.device == device.name, EnrolmentToken.used.is_(None), EnrolmentToken.revoked.is_(None))
-    session.execute(update(EnrolmentToken).where(*open_ones).values(revoked=now))
-    valid = (Certificate.device == device.id, Certificate.revoked.is_(None))
-    marked = session.execute(update(Certificate).where(*valid).values(revoked=now, revoked_for=reason[:200]))
-    session.flush()
-    return int(marked.rowcount)  # type: ignore[attr-defined]  # of an UPDATE
+    session.execute(select(Device.id).where(Device.id == device.id).with_for_update())  # nothing is renewed meanwhile
+    withdraw_all(session, device.name, now)
+    return _revoke_others(session, device, reason, now)
 
 
 def retire(session: Session, device: Device, now: float) -> None:
@@ -192,54 +126,98 @@ def retire(session: Session, device: Device, now: float) -> None:
     session.flush()
 
 
-def _check(session: Session, wanted: Wanted) -> None:
-    for what, name, pattern in (("device", wanted.device, _NAME), ("serial number", wanted.serial, _SERIAL)):
-        if not re.fullmatch(pattern, name):
-            raise ConsoleError(
-                f"{name!r:.80} cannot be the {what} of a token",
-                remedy="Use 1 to 64 small letters, digits and hyphens; in a serial number also capitals and . _ :",
-            )
-    if wanted.device.startswith(RESERVED):
-        raise ConsoleError(
-            f"{wanted.device}: names that begin so have other rights at the broker",
-            remedy=f"Use a name that does not begin with {', '.join(RESERVED)}.",
-        )
-    if session.get(Fleet, wanted.fleet) is None:
-        raise ConsoleError(f"{wanted.fleet!r:.80}: there is no such fleet", remedy="Make it first.")
-    others = select(Device.fleet).where(Device.name == wanted.device, Device.fleet != wanted.fleet)
-    tokens = select(EnrolmentToken.fleet).where(
-        EnrolmentToken.device == wanted.device,
-        EnrolmentToken.fleet != wanted.fleet,
-        EnrolmentToken.used.is_(None),
-        EnrolmentToken.revoked.is_(None),
-    )
-    if session.scalar(others.limit(1)) or session.scalar(tokens.limit(1)):
-        raise ConsoleError(
-            f"{wanted.device}: another fleet has a device of this name",
-            remedy="Device names are unique over all fleets of a console: choose another one.",
-        )
+def _looked_at(
+    session: Session, authority: Signer, fleet: str, request: EnrolRequest, now: float, nonce: str
+) -> Certified | _Right:
+    token = session.scalar(select(EnrolmentToken).where(EnrolmentToken.hash == hash_of(request.token)))
+    if token is None or token.revoked is not None or (token.serial, token.fleet) != (request.serial, fleet):
+        return Certified(nonce=nonce, problem=REFUSED)
+    try:
+        key, subject = key_hash(request.csr), common_name_of(request.csr)
+    except ConsoleError as error:
+        return Certified(nonce=nonce, problem=f"bad request: {error}"[:500])
+    if token.used is not None:
+        again = _given(session, token, key, now)
+        if again is None:
+            return Certified(nonce=nonce, problem=USED)
+        return _answer(nonce, authority, token.fleet, token.device, again)
+    if token.expires < now:
+        return Certified(nonce=nonce, problem=EXPIRED)
+    if authority.signs_subjects and subject != token.device:
+        return Certified(nonce=nonce, device=token.device, problem=f"{SUBJECT}: the request must be for this device")
+    return _Right(token.id, token.fleet, token.device, key)
 
 
-def _is_slowed(session: Session, serial: str, now: float) -> bool:
-    tries = session.get(LogInTry, _TRIES + serial)
-    return tries is not None and tries.failures >= MOST_FAILURES and now - tries.last < FAILURES_LAST_S
+def _reserve(session: Session, right: _Right, now: float) -> bool:
+    """Tell whether the authority is ours to ask."""
+    free = EnrolmentToken.reserved.is_(None) | (EnrolmentToken.reserved <= now - RESERVED_S)
+    mine = update(EnrolmentToken).where(EnrolmentToken.id == right.token, *_unspent(), free).values(reserved=now)
+    return bool(session.execute(mine).rowcount == 1)  # type: ignore[attr-defined]  # of an UPDATE
 
 
-def _failed(session: Session, request: EnrolRequest, nonce: str, problem: str, now: float) -> Certified:
-    """Count a failure; forget those that are old, so that nobody can fill the table."""
-    ours = LogInTry.key.startswith(_TRIES)
-    session.execute(delete(LogInTry).where(ours, LogInTry.last < now - FAILURES_LAST_S))
-    key = _TRIES + request.serial
-    tries = session.get(LogInTry, key)
-    if tries is None and (session.scalar(select(func.count()).select_from(LogInTry).where(ours)) or 0) >= MOST_FAILING:
-        return Certified(nonce=nonce, problem=problem)
-    if tries is None:
-        tries = LogInTry(key=key, failures=0, last=now)
-        session.add(tries)
-    tries.failures += 1
-    tries.last = now
-    session.flush()
-    return Certified(nonce=nonce, problem=problem)
+def _become(session: Session, right: _Right, issued: Issued, now: float) -> bool:
+    """Make a device of who was certified, unless the token was taken back meanwhile."""
+    used = update(EnrolmentToken).where(EnrolmentToken.id == right.token, *_unspent())
+    if session.execute(used.values(used=now, csr_hash=right.key)).rowcount != 1:  # type: ignore[attr-defined]  # of an UPDATE
+        return False
+    token = session.get_one(EnrolmentToken, right.token)
+    named = (Device.fleet == token.fleet, Device.name == token.device)
+    device = session.scalar(select(Device).where(*named).with_for_update())
+    if device is None:
+        device = Device(fleet=token.fleet, name=token.device, created=now)
+        session.add(device)
+        session.flush()
+    if device.retired is not None and device.retired >= token.created:
+        return False
+    device.serial, device.retired = token.serial, None
+    for key, value in token.tags.items():
+        session.merge(Tag(device=device.id, key=str(key)[:64], value=str(value)[:200]))
+    _revoke_others(session, device, "replaced", now)
+    _keep(session, device, issued, now)
+    return True
+
+
+def _unspent() -> tuple[ColumnElement[bool], ...]:
+    return EnrolmentToken.used.is_(None), EnrolmentToken.revoked.is_(None)
+
+
+def _renewed_already(session: Session, fleet: str, device: str, key: str, now: float) -> str | None:
+    """Return the certificate that was given for this key lately."""
+    row = _renewable(session, fleet, device, now, is_written=False)
+    if row is None:
+        return None
+    recent = (Certificate.device == row.id, Certificate.issued > now - RENEWALS_IN_S, Certificate.revoked.is_(None))
+    found = session.scalars(select(Certificate).where(*recent))
+    return next((one.pem for one in found if certified_hash(one.pem) == key), None)
+
+
+def _renewable(session: Session, fleet: str, device: str, now: float, *, is_written: bool = True) -> Device | None:
+    """Return a device that may have a further certificate; nobody revokes those of it before the transaction ends."""
+    wanted = select(Device).where(Device.fleet == fleet, Device.name == device)
+    row = session.scalar(wanted.with_for_update() if is_written else wanted)
+    if row is None or row.retired is not None:
+        return None
+    valid = (Certificate.device == row.id, Certificate.revoked.is_(None), Certificate.not_after > now)
+    return row if session.scalar(select(Certificate.serial).where(*valid).limit(1)) is not None else None
+
+
+def _begin(session: Session, fleet: str, device: str, key: str, now: float) -> int | str | None:
+    """Note that the authority is asked, and return that note's id; or why not; None where it is asked already."""
+    if _renewable(session, fleet, device, now) is None:
+        return UNRENEWED
+    recent = (Audited.fleet == fleet, Audited.action == "renew", Audited.subject == device)
+    tries = session.scalars(select(Audited).where(*recent, Audited.at > now - RENEWALS_IN_S)).all()
+    if any(one.detail == {"key": key} and one.at > now - RESERVED_S for one in tries):
+        return None
+    if len(tries) >= MOST_RENEWALS:
+        return TOO_OFTEN
+    return _audit(session, fleet, "renew", device, now, key=key)
+
+
+def _end(session: Session, begun: int, **detail: str) -> None:
+    note = session.get(Audited, begun)
+    if note is not None:
+        note.detail, note.is_allowed = dict(detail), "refused" not in detail
 
 
 def _given(session: Session, token: EnrolmentToken, key: str, now: float) -> str | None:
@@ -251,21 +229,12 @@ def _given(session: Session, token: EnrolmentToken, key: str, now: float) -> str
     return next((one.pem for one in found if certified_hash(one.pem) == key), None)
 
 
-def _has_valid(session: Session, device: Device, now: float) -> bool:
-    valid = (Certificate.device == device.id, Certificate.revoked.is_(None), Certificate.not_after > now)
-    return session.scalar(select(Certificate.serial).where(*valid).limit(1)) is not None
-
-
-def _device(session: Session, token: EnrolmentToken, now: float) -> Device:
-    device = session.scalar(select(Device).where(Device.fleet == token.fleet, Device.name == token.device))
-    if device is None:
-        device = Device(fleet=token.fleet, name=token.device, created=now)
-        session.add(device)
-        session.flush()
-    device.serial, device.retired = token.serial, None
-    for key, value in token.tags.items():
-        session.merge(Tag(device=device.id, key=str(key)[:64], value=str(value)[:200]))
-    return device
+def _revoke_others(session: Session, device: Device, reason: str, now: float) -> int:
+    """Mark what a device has as revoked."""
+    valid = (Certificate.device == device.id, Certificate.revoked.is_(None))
+    marked = session.execute(update(Certificate).where(*valid).values(revoked=now, revoked_for=reason[:200]))
+    session.flush()
+    return int(marked.rowcount)  # type: ignore[attr-defined]  # of an UPDATE
 
 
 def _keep(session: Session, device: Device, issued: Issued, now: float) -> None:
@@ -286,15 +255,16 @@ def _answer(nonce: str, authority: Signer, fleet: str, device: str, pem: str) ->
     return Certified(nonce=nonce, certificate=pem, ca=authority.trusted, fleet=fleet, device=device)
 
 
-def _audit(session: Session, fleet: str, action: str, device: str, now: float, **detail: str) -> None:
-    session.add(
-        Audited(
-            at=now,
-            user=f"device {device}"[:64],
-            fleet=fleet,
-            action=action,
-            subject=device,
-            is_allowed="refused" not in detail,
-            detail=dict(detail),
-        )
+def _audit(session: Session, fleet: str, action: str, device: str, now: float, **detail: str) -> int:
+    row = Audited(
+        at=now,
+        user=f"device {device}"[:64],
+        fleet=fleet,
+        action=action,
+        subject=device,
+        is_allowed="refused" not in detail,
+        detail=dict(detail),
     )
+    session.add(row)
+    session.flush()
+    return row.id

@@ -4,7 +4,10 @@ Rules:
     - What comes back is believed only as far as it can be seen: the right key, the right name, for clients, valid now,
       from a root that the owner has named.
     - The console's own authority stays: it signs the broker and the consoles, and ends sessions.
-    - An authority that is slow holds up enrolment, and nothing else for longer than its deadline.
+      Authorities that come with the answer count as far as they lead to such a root.
+    - An authority that is slow holds up enrolments and renewals until its deadline, and nothing else.
+    - Servers that speak EST sign the name that a request says: a device that enrols is told its name first, and asks
+      again with it. They must take that name, and let this console's user have any.
 """
 
 import base64
@@ -30,6 +33,8 @@ from edgeagent.settings import FilePath, Settings
 
 DEADLINE_S = 8.0
 LARGEST_ANSWER_BYTES = 64 << 10
+DEEPEST_CHAIN = 4
+"""Authorities above a device's certificate."""
 _PKCS7 = "application/pkcs7-mime"
 Sign = Callable[[str, str, str], str]
 """A request (PEM), fleet and device to a certificate with its chain (PEM). Raise ConsoleError."""
@@ -85,9 +90,10 @@ class AuthoritySettings(Settings):
 class ExternalAuthority:
     """Signs by somebody else, and looks at what comes back."""
 
-    def __init__(self, own: Authority, sign: Sign, roots: str) -> None:
+    def __init__(self, own: Authority, sign: Sign, roots: str, *, signs_subjects: bool = False) -> None:
         """Take our own authority, what signs, and that one's roots (PEM)."""
         self._own, self._sign, self._roots = own, sign, roots
+        self.signs_subjects = signs_subjects
 
     @property
     def trusted(self) -> str:
@@ -114,13 +120,18 @@ def signer_of(settings: AuthoritySettings) -> tuple[Authority, Signer]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConsoleError(f"{settings.roots}: cannot be read", remedy="Set roots in [authority].") from error
     sign = by_est(settings.est) if settings.est is not None else by_command(settings.command)
-    return own, ExternalAuthority(own, sign, roots)
+    return own, ExternalAuthority(own, sign, roots, signs_subjects=settings.est is not None)
 
 
 def by_command(command: Sequence[str]) -> Sign:
     """Return what signs by a program of the owner's."""
 
     def sign(csr_pem: str, fleet: str, device: str) -> str:
+        if fleet.startswith("-") or device.startswith("-"):
+            raise ConsoleError(
+                f"{fleet} {device}: the authority's command would take it for an option",
+                remedy="Use names that begin with a letter or a digit.",
+            )
         return ran((*command, fleet, device), csr_pem, "the authority's command")
 
     return sign
@@ -221,8 +232,37 @@ def _problem(issued: Issued, wanted: str, device: str, roots: str, now: float) -
             return "is not for clients"
     except x509.ExtensionNotFound:
         pass  # without the extension it is for everything
-    above = [*between, *x509.load_pem_x509_certificates(roots.encode())]
-    return "" if any(_signed(leaf, one) for one in above) else "is not from the roots that were named"
+    is_rooted = _leads_to(leaf, between, x509.load_pem_x509_certificates(roots.encode()), now)
+    return "" if is_rooted else "is not from the roots that were named"
+
+
+def _leads_to(
+    leaf: x509.Certificate, between: Sequence[x509.Certificate], roots: Sequence[x509.Certificate], now: float
+) -> bool:
+    """Tell whether a leaf was signed by a root, or by authorities of which the uppermost was."""
+    below = leaf
+    for depth in range(DEEPEST_CHAIN):
+        if any(_signed(below, root) and _may_sign(root, depth, now) for root in roots):
+            return True
+        above = (one for one in between if one != below and _may_sign(one, depth, now) and _signed(below, one))
+        found = next(above, None)
+        if found is None:
+            return False
+        below = found
+    return False
+
+
+def _may_sign(certificate: x509.Certificate, depth: int, now: float) -> bool:
+    """Tell whether this is an authority, now, above so many others."""
+    if not _is_authority(certificate):
+        return False
+    began, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
+    longest = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length
+    try:
+        signs = certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound:
+        signs = True  # without the extension it is for everything
+    return signs and began <= now < ends and (longest is None or depth <= longest)
 
 
 def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:

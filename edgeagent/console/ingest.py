@@ -84,7 +84,7 @@ def ingest(session: Session, batch: Sequence[Incoming], now: float, *, adopt: bo
             effects.heard[what.kind] += 1
             said.append(what)
     for what in said:
-        if isinstance(what.said, EnrolRequest):
+        if isinstance(what.said, EnrolRequest) and not what.retained:  # nobody waits for the answer to an old one
             effects.enrolments.append((what.fleet, what.tail, what.said))
     _hear(session, [what for what in said if what.device], now, adopt=adopt, effects=effects)
     return effects

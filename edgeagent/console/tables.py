@@ -267,6 +267,10 @@ class EnrolmentToken(Table):
     """A one-time secret by which a device gets its identity. Only its hash is kept."""
 
     __tablename__ = "enrolment_tokens"
+    # One that is open for each name, over all fleets: two that are made at once must not both be.
+    __table_args__ = (
+        Index("enrolment_tokens_open", "device", unique=True, **_where("used IS NULL AND revoked IS NULL")),
+    )
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     hash: Mapped[str] = mapped_column(String(64), unique=True)
     fleet: Mapped[str] = mapped_column(ForeignKey("fleets.name"))
@@ -278,6 +282,8 @@ class EnrolmentToken(Table):
     expires: Mapped[float] = mapped_column(Float)
     used: Mapped[float | None] = mapped_column(Float)
     revoked: Mapped[float | None] = mapped_column(Float)
+    reserved: Mapped[float | None] = mapped_column(Float)
+    """When the authority was asked last: nothing is signed twice."""
     csr_hash: Mapped[str] = mapped_column(String(64), default="")
     """Of the request that it was used for: the same one, asked again, is answered again."""
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from sqlalchemy import select, text
 
-from edgeagent.console.answers import answers
+from edgeagent.console.answers import Answering, taken_away
 from edgeagent.console.authority import Signer
 from edgeagent.console.database import Database
 from edgeagent.console.errors import AwayError, ConsoleError
@@ -29,6 +29,7 @@ from edgeagent.console.prometheus import Figures
 from edgeagent.console.settings import ConsoleSection
 from edgeagent.console.tables import Fleet
 from edgeagent.console.told_again import tell_again
+from edgeagent.duties import doing
 from edgeagent.errors import BusError, EdgeAgentError
 from edgeagent.inbox import Received
 from edgeagent.link import Bus
@@ -82,6 +83,8 @@ class Worker:
         self._news = news
         self._figures = figures
         self.signer: Signer | None = None
+        unheard = figures.refused.labels("too many questions")
+        self._answering = Answering(database, lambda: self.signer, partial(self._complain, "certificate"), unheard.inc)
         self.is_conductor = False
         self._look = asyncio.Event()
         self._sessions = 0
@@ -103,20 +106,25 @@ class Worker:
         self._figures.published.labels(_kind(message.topic)).inc()
 
     async def take(self) -> None:
-        """Write down what comes, for ever."""
-        while True:
-            first = await self._bus.inbox.get()
-            received = [first, *self._bus.inbox.waiting(BATCH - 1)]
-            effects, replies = await self._written(received)
-            for one in received:
-                one.acknowledge()
-            self._figures.count(self._figures.heard, effects.heard)
-            self._figures.count(self._figures.refused, effects.refused)
-            self._tell(effects)
-            for reply in replies:
-                await self._answer(reply)
-            if len(received) < FEW:
-                await asyncio.sleep(GATHER_S)
+        """Write down what comes, for ever; who asks for a certificate is answered beside that."""
+        async with doing({"answer": self._answering.answer(self._answer)}):
+            while True:
+                await self._take_some()
+
+    async def _take_some(self) -> None:
+        first = await self._bus.inbox.get()
+        received = [first, *self._bus.inbox.waiting(BATCH - 1)]
+        effects = await self._written(received)
+        for one in received:
+            one.acknowledge()
+        self._figures.count(self._figures.heard, effects.heard)
+        self._figures.count(self._figures.refused, effects.refused)
+        self._tell(effects)
+        self._answering.ask(effects)
+        for message in taken_away(received):
+            await self._answer(message)
+        if len(received) < FEW:
+            await asyncio.sleep(GATHER_S)
 
     async def send(self) -> None:
         """Publish what is due, for ever, while this console conducts."""
@@ -210,7 +218,7 @@ class Worker:
             self._complain("fleets", error)
             return []
 
-    async def _written(self, received: Sequence[Received]) -> tuple[Effects, list[Message]]:
+    async def _written(self, received: Sequence[Received]) -> Effects:
         """Write a batch, however long the database is away."""
         batch = [Incoming(one.topic, one.payload, one.retained) for one in received]
         self._figures.batch.observe(len(batch))
@@ -227,7 +235,7 @@ class Worker:
                 self._complaint = self._complaint if self._complaint[0] != "database away" else ("", "")
                 return written
 
-    def _write(self, batch: Sequence[Incoming]) -> tuple[Effects, list[Message]]:
+    def _write(self, batch: Sequence[Incoming]) -> Effects:
         try:
             with self._database.session() as session:
                 effects = ingest(session, batch, time.time(), adopt=self._settings.adopt)
@@ -236,11 +244,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001  # a message that nobody has thought of must not stop all others
             if len(batch) > 1:
                 middle = len(batch) // 2
-                return _together(self._write(batch[:middle]), self._write(batch[middle:]))
+                return self._write(batch[:middle]).with_more(self._write(batch[middle:]))
             self._complain("message left out", error)
             effects = Effects()
             effects.refused["unwritable"] += 1
-        return effects, answers(self._database, self.signer, effects, partial(self._complain, "certificate"))
+        return effects
 
     def _tell(self, effects: Effects) -> None:
         topics = {f"device:{device}" for device in effects.changed}
@@ -269,12 +277,6 @@ def filters(fleet: str, settings: ConsoleSection) -> list[str]:
         *(f"{group}{start}/d/+/up/{kind}" for kind in SHARED),
         f"{group}{start}/enrol/+/req",
     ]
-
-
-def _together(
-    one: tuple[Effects, list[Message]], other: tuple[Effects, list[Message]]
-) -> tuple[Effects, list[Message]]:
-    return one[0].with_more(other[0]), [*one[1], *other[1]]
 
 
 def _has_succeeded(task: "asyncio.Task[bool]") -> bool:

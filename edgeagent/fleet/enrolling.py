@@ -4,6 +4,8 @@ Rules:
     - What was begun is carried on: the same key is asked for again, and a certificate that came is not asked for twice.
     - The claim is given up only after the broker has taken the new identity.
     - A refusal says what to do: the console gives no more away than who holds a token may know.
+    - Devices that share a claim take its connection from one another, and so can whoever has stolen it: that costs
+      the others time, some seconds for each, and nothing else. Until the deadline it is connected and asked again.
 """
 
 import asyncio
@@ -21,10 +23,11 @@ from edgeagent.fleet.identity_keys import IdentityError, Kind, public_part, requ
 from edgeagent.fleet.identity_probe import enter
 from edgeagent.fleet.identity_store import Identities
 from edgeagent.fleet.renewing import try_candidate
-from edgeagent.fleet.wire import LARGEST_BYTES, Certified, EnrolRequest, enrolment, read, written
+from edgeagent.fleet.wire import LARGEST_BYTES, SUBJECT, Certified, EnrolRequest, enrolment, read, written
 from edgeagent.link import Bus
 from edgeagent.messages import Message
 from edgeagent.settings import BrokerSettings, TlsSettings
+from edgeagent.topics import Address
 
 DEADLINE_S = 30.0
 AGAIN_S = 3.0
@@ -34,7 +37,6 @@ REMEDIES = {
     "refused": f"Check --token, --serial and --fleet. {_MAKE} if it is not the right one.",
     "expired": f"{_MAKE}.",
     "used": f"{_MAKE}: a token is good for one key, and that was another one.",
-    "slowed": "Wait a quarter of an hour, then try again with the right token.",
     "bad request": "This program and the console do not fit together: update both.",
     "unsigned": "Look at the console's log: its authority does not sign.",
 }
@@ -58,14 +60,23 @@ async def enrol(wish: Wish, identities: Identities, clock: Callable[[], float] =
     """Get this device's identity, and take it into use. Raise IdentityError or BusError: where, and what to do."""
     if await asyncio.to_thread(identities.candidate) is None:
         key = await asyncio.to_thread(identities.next_key, wish.kind)
-        csr = await asyncio.to_thread(request, key, "edgeagent")
-        answer = await _asked(wish, csr)
+        answer = await _asked(wish, await asyncio.to_thread(request, key, "edgeagent"))
+        if answer.problem.startswith(f"{SUBJECT}:"):  # the authority signs what the request says
+            answer = await _asked(wish, await asyncio.to_thread(request, key, _named(answer)))
         if answer.problem:
             raise IdentityError(f"the console refuses: {answer.problem}", remedy=_remedy(answer.problem))
         public = await asyncio.to_thread(public_part, key)
         address = fitting(answer, key=public, trusted=_trusted(wish.claim.ca), now=clock())
         await asyncio.to_thread(identities.add, key, answer.certificate, answer.ca, address)
     return await asyncio.to_thread(try_candidate, wish.broker, identities, enter)
+
+
+def _named(answer: Certified) -> str:
+    """Return the name that the console has told us. Raise IdentityError if it is none."""
+    try:
+        return Address("any", answer.device).device
+    except BusError as error:
+        raise IdentityError(f"the console names no device: {error}", remedy="Update the console.") from error
 
 
 async def _asked(wish: Wish, csr: str) -> Certified:

@@ -169,6 +169,10 @@ class RenewRequest(Form):
     csr: Annotated[str, Field(max_length=8_000)]
 
 
+SUBJECT = "subject"
+"""How the problem of an answer begins that asks for the same request again, made out to the device that it names."""
+
+
 class Certified(Form):
     """`enrol/<nonce>/rsp` and `dn/certificate`: the certificate with its chain, or why there is none."""
 

@@ -164,22 +164,26 @@ async def _answer_all(bus: Bus, made: Database, signer: Signer, fleet: str) -> N
         if parts[3] == "enrol":
             asked = wire.read(wire.EnrolRequest, received.payload)
             work = partial(_enrolled, made, signer, fleet, asked, parts[4])
-            answer = Message(wire.enrolment(fleet, parts[4])[1], wire.written(await asyncio.to_thread(work)), qos=1)
+            certified = await asyncio.to_thread(work)
+            answer = Message(wire.enrolment(fleet, parts[4])[1], wire.written(certified), 1) if certified else None
         else:
             wish = wire.read(wire.RenewRequest, received.payload)
             renewed = await asyncio.to_thread(_renewed, made, signer, fleet, parts[4], wish)
-            answer = wire.certified(Address(fleet, parts[4]), renewed)
-        await bus.publish(answer)
+            answer = wire.certified(Address(fleet, parts[4]), renewed) if renewed else None
+        if answer is not None:
+            await bus.publish(answer)
 
 
-def _enrolled(made: Database, signer: Signer, fleet: str, asked: wire.EnrolRequest, nonce: str) -> wire.Certified:
-    with made.session() as session:
-        return enrol(session, signer, fleet, asked, time.time(), nonce=nonce)
+def _enrolled(
+    made: Database, signer: Signer, fleet: str, asked: wire.EnrolRequest, nonce: str
+) -> wire.Certified | None:
+    return enrol(made, signer, fleet, asked, time.time(), nonce=nonce)
 
 
-def _renewed(made: Database, signer: Signer, fleet: str, device: str, asked: wire.RenewRequest) -> wire.Certified:
-    with made.session() as session:
-        return renew(session, signer, fleet, device, asked, time.time())
+def _renewed(
+    made: Database, signer: Signer, fleet: str, device: str, asked: wire.RenewRequest
+) -> wire.Certified | None:
+    return renew(made, signer, fleet, device, asked, time.time())
 
 
 def client_pair(root: Root, name: str, *, lasts_s: float = 3_600.0, now: float | None = None) -> Pair:

@@ -1,6 +1,7 @@
 """The console's own authority, and those outside: what they sign, and what they do not."""
 
 import base64
+import datetime as dt
 import http.server
 import ssl
 import stat
@@ -19,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pydantic import SecretStr, ValidationError
 
-from edgeagent.console.authority import Authority, Revoked, issued_of, key_hash
+from edgeagent.console.authority import Authority, Revoked, issued_of, key_hash, request_of
 from edgeagent.console.authority_roots import Root, client, named, new_root, pem_of
 from edgeagent.console.errors import ConsoleError
-from edgeagent.console.external_authority import AuthoritySettings, EstSettings, signer_of
+from edgeagent.console.external_authority import AuthoritySettings, EstSettings, ExternalAuthority, signer_of
 from edgeagent.fleet.identity_keys import make_key, request
 
 NOW = time.time()
@@ -210,6 +211,78 @@ def test_a_root_that_was_not_named_is_refused(tmp_path: Path) -> None:
         signer_of(settings)[1].sign_device(request(make_key("file"), "x"), "home", "kitchen", NOW)
 
 
+def between(above: Root, name: str, *, ca: bool, lasts_s: float = DAY) -> Root:
+    """What stands between a root and a device: an authority, or what passes itself off as one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(above.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(dt.datetime.fromtimestamp(NOW - 2 * DAY, dt.UTC))
+        .not_valid_after(dt.datetime.fromtimestamp(NOW + lasts_s, dt.UTC))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+    return Root(key, builder.sign(above.key, hashes.SHA256()))
+
+
+def top(name: str) -> Root:
+    """A root that may have authorities below it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(name))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(dt.datetime.fromtimestamp(NOW - 2 * DAY, dt.UTC))
+        .not_valid_after(dt.datetime.fromtimestamp(NOW + DAY, dt.UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    )
+    return Root(key, builder.sign(key, hashes.SHA256()))
+
+
+@pytest.mark.parametrize(
+    ("what", "is_taken"),
+    [("a chain", True), ("a rogue", False), ("a device", False), ("an expired one", False), ("a deep chain", False)],
+)
+def test_authorities_that_come_along_count_only_below_the_roots_that_were_named(
+    authority: Authority, what: str, *, is_taken: bool
+) -> None:
+    root = top("outside")
+    match what:
+        case "a rogue":
+            chain = [new_root("rogue", NOW)]
+        case "a device":
+            chain = [between(root, "hall", ca=False)]
+        case "an expired one":
+            chain = [between(root, "middle", ca=True, lasts_s=-DAY)]
+        case "a deep chain":  # the upper one lets none stand below it
+            chain = [between(root, "upper", ca=True)]
+            chain.insert(0, between(chain[0], "lower", ca=True))
+        case _:
+            chain = [between(root, "middle", ca=True)]
+
+    def sign(csr_pem: str, fleet: str, device: str) -> str:  # noqa: ARG001  # as the seam has it
+        leaf = chain[0].sign(client(named(device), request_of(csr_pem).public_key(), NOW, 3_600))
+        return b"".join(pem_of(one) for one in (leaf, *(link.certificate for link in chain))).decode()
+
+    signer = ExternalAuthority(authority, sign, pem_of(root.certificate).decode())
+    if is_taken:
+        assert signer.sign_device(request(make_key("file"), "x"), "home", "kitchen", NOW).serial
+        return
+    with pytest.raises(ConsoleError, match="roots that were named"):
+        signer.sign_device(request(make_key("file"), "x"), "home", "kitchen", NOW)
+
+
+def test_a_name_that_is_an_option_does_not_get_to_the_command(tmp_path: Path) -> None:
+    _, signer = signer_of(outside(tmp_path)[0])
+    with pytest.raises(ConsoleError, match="for an option"):
+        signer.sign_device(request(make_key("file"), "x"), "home", "--help", NOW)
+
+
 class _Est(http.server.BaseHTTPRequestHandler):
     root: Root
     status = 200
@@ -219,7 +292,7 @@ class _Est(http.server.BaseHTTPRequestHandler):
         type(self).asked.append((self.path, self.headers["Authorization"]))
         body = base64.b64decode(self.rfile.read(int(self.headers["Content-Length"])))
         request = x509.load_der_x509_csr(body)
-        leaf = self.root.sign(client(named("kitchen"), request.public_key(), time.time(), 90 * DAY))
+        leaf = self.root.sign(client(request.subject, request.public_key(), time.time(), 90 * DAY))
         found = pkcs7.serialize_certificates([self.root.certificate, leaf], serialization.Encoding.DER)
         answer = base64.encodebytes(found)
         self.send_response(self.status)
@@ -272,7 +345,8 @@ def test_a_server_signs_by_est(tmp_path: Path) -> None:
     root = new_root("est root", NOW)
     with est_server(tmp_path, root) as (est, serving):
         _, signer = signer_of(est_settings(tmp_path, est))
-        issued = signer.sign_device(request(make_key("file"), "x"), "home", "kitchen", NOW)
+        assert signer.signs_subjects
+        issued = signer.sign_device(request(make_key("file"), "kitchen"), "home", "kitchen", NOW)
     assert issued_of(issued.pem).serial == issued.serial
     parsed(issued.pem).verify_directly_issued_by(root.certificate)
     assert serving.asked == [("/.well-known/est/simpleenroll", "Basic " + base64.b64encode(b"console:secret").decode())]

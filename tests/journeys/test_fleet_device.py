@@ -203,8 +203,9 @@ def enrolled_long_ago(broker: HardenedBroker, made: Database, state: Path) -> Id
         _, secret = new_token(
             session, fleet="home", serial="S-1", device="kitchen", tags={}, by="tests", now=then, lasts_s=3_600
         )
-        asked = EnrolRequest(serial="S-1", token=secret, csr=request(key, "kitchen"))
-        answer = enrol(session, broker.authority, "home", asked, then, nonce="n")
+    asked = EnrolRequest(serial="S-1", token=secret, csr=request(key, "kitchen"))
+    answer = enrol(made, broker.authority, "home", asked, then, nonce="n")
+    assert answer is not None
     store = Identities(state)
     store.add(key, answer.certificate, answer.ca, Address("home", "kitchen"))
     return store.adopt()

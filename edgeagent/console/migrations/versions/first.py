@@ -203,10 +203,19 @@ def _enrolment_tokens() -> None:
         sa.Column("expires", sa.Float(), nullable=False),
         sa.Column("used", sa.Float(), nullable=True),
         sa.Column("revoked", sa.Float(), nullable=True),
+        sa.Column("reserved", sa.Float(), nullable=True),
         sa.Column("csr_hash", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["fleet"], ["fleets.name"], name=op.f("fk_enrolment_tokens_fleet")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_enrolment_tokens")),
         sa.UniqueConstraint("hash", name=op.f("uq_enrolment_tokens_hash")),
+    )
+    op.create_index(
+        "enrolment_tokens_open",
+        "enrolment_tokens",
+        ["device"],
+        unique=True,
+        sqlite_where=sa.text("used IS NULL AND revoked IS NULL"),
+        postgresql_where=sa.text("used IS NULL AND revoked IS NULL"),
     )
 
 
