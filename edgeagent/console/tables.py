@@ -213,6 +213,10 @@ class Rollout(Table):
     """What comes of `stopping`: stopped, aborted."""
     forgiven: Mapped[int] = mapped_column(Integer, default=0)
     """Failures of the running wave that somebody has seen and gone on with."""
+    resumed: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Of the running wave: when somebody resumed it last ("at"), and how many undone jobs he saw ("undone")."""
+    makers: Mapped[list[Any]] = mapped_column(default=list)
+    """Who has made its plan, changed it, or begun it: none of them agrees to it."""
     looked: Mapped[float | None] = mapped_column(Float)
     """When devices that have joined or left were looked for last."""
 
@@ -240,6 +244,9 @@ class Job(Table):
     kind: Mapped[str] = mapped_column(String(16))
     body: Mapped[dict[str, Any]] = mapped_column()
     """The pointer as it is published."""
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """Of settings that it wants: by key, what "was" wanted before (null: nothing) and what it "became". None: none, or
+    they were given back."""
     state: Mapped[str] = mapped_column(String(16))
     step: Mapped[int] = mapped_column(Integer, default=-1)
     reason: Mapped[str] = mapped_column(Text, default="")
