@@ -64,12 +64,11 @@ def _told(request: Request, error: Exception) -> Response:
 
 
 def _note_missing(request: Request, error: EdgeAgentError) -> None:
-    """Write that somebody asked for what is not theirs, or not there (A84): a few lines a minute, however many."""
+    """Write that somebody asked for what is not theirs, or not there (A84): so many lines a minute, and a count."""
     visit: Visit | None = getattr(request.state, "visit", None)
     if visit is None or visit.is_noted or status_of(error) != 404:  # noqa: PLR2004  # not there
         return
-    if visit.site.strangers.may(visit.who.user, visit.now):
-        visit.refuse("refused", request.url.path, method=request.method)
+    visit.refuse("refused", request.url.path, method=request.method)
 
 
 def _invalid(request: Request, error: Exception) -> Response:

@@ -1,6 +1,5 @@
 """What all requests share: the database, the news, passwords, templates, and how this console is called."""
 
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,36 +14,12 @@ from edgeagent.console.news import News
 from edgeagent.console.settings import ConsoleSettings
 from edgeagent.console.web.cached import Cached
 from edgeagent.console.web.editing import Turns
+from edgeagent.console.web.lines import Lines
 from edgeagent.console.web.passwords import Passwords
 from edgeagent.console.web.rendering import Pages
 from edgeagent.messages import Message
 
 Publish = Callable[[Message], Awaitable[None]]
-STRANGERS_A_MINUTE = 30
-"""Lines of the audit trail that people who are not logged in can cause in a minute, ..."""
-ONE_STRANGERS_A_MINUTE = 5
-"""... and those of one address."""
-
-
-class Strangers:
-    """How often those who are not logged in were written down in this minute."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._minute = 0
-        self._counts: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def may(self, address: str, now: float) -> bool:
-        """Count one, and tell whether it is to be written down."""
-        with self._lock:
-            if int(now // 60) != self._minute:
-                self._minute, self._counts = int(now // 60), {}
-            count = self._counts.get(address, 0)
-            if count >= ONE_STRANGERS_A_MINUTE or sum(self._counts.values()) >= STRANGERS_A_MINUTE:
-                return False
-            self._counts[address] = count + 1
-            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +32,7 @@ class Site:
     pages: Pages
     publish: Publish | None = None
     passwords: Passwords = field(default_factory=Passwords)
-    strangers: Strangers = field(default_factory=Strangers)
+    lines: Lines = field(default_factory=Lines)
     cached: Cached = field(default_factory=Cached)
     turns: Turns = field(default_factory=Turns)
 
@@ -70,6 +45,11 @@ class Site:
     def cookie(self) -> str:
         """Name of the session's cookie. By TLS one that no other host and no plain page can set."""
         return "__Host-edgeagent" if self.is_secure else "edgeagent"
+
+    @property
+    def browser_cookie(self) -> str:
+        """Name of the cookie by which a browser is known that has logged in before."""
+        return f"{self.cookie}-known"
 
     @property
     def hosts(self) -> frozenset[str]:

@@ -82,6 +82,8 @@ class Visit:
         """Write that something was refused."""
         self.is_noted = True
         self.detail |= detail
+        if not self.site.lines.may(self.who.user, self.address, self.now):
+            return
         with self.database.session() as session:
             self._note(session, action, subject, is_allowed=False)
 
@@ -166,6 +168,7 @@ ApiAdmin = Annotated[Visit, Depends(_call("admin"))]
 def _entered(request: Request, level: Level | None, csrf: str | None, *, takes_programs: bool = False) -> Visit:
     site, now = site_of(request), time.time()
     fleet = request.path_params.get("fleet", "")
+    _note_left_out(site, now)
     who = _identified(site, request, now, takes_programs=takes_programs)
     if who is None:
         note_stranger(site, request, now)
@@ -233,10 +236,28 @@ def _program(site: Site, secret: str, now: float) -> Who | None:
     return who
 
 
+def _note_left_out(site: Site, now: float) -> None:
+    """Write how many refusals were not written one by one."""
+    left_out = site.lines.left_out(now)
+    if not left_out:
+        return
+    with suppress(AwayError), site.database.session() as session:
+        for cause, count in left_out:
+            audit.note(
+                session,
+                at=now,
+                user=cause.user,
+                address=cause.address,
+                action="refused",
+                is_allowed=False,
+                detail={"more": f"{count} refused within a minute, and not written one by one"},
+            )
+
+
 def note_stranger(site: Site, request: Request, now: float, action: str = "refused") -> None:
-    """Write that somebody unknown was refused: a few lines a minute, however many come."""
+    """Write that somebody unknown was refused: a few lines a minute of each, and a count of the others."""
     address = address_of(request)
-    if not site.strangers.may(address, now):
+    if not site.lines.may("", address, now):
         return
     detail: Mapping[str, Any] = {"method": request.method}
     with site.database.session() as session:

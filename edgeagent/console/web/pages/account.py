@@ -37,7 +37,7 @@ def set_password(
 ) -> Response:
     """Change one's password; everything else that is logged in ends."""
     site, me = visit.site, visit.who.user
-    keys = throttle.keys_of(me, visit.address)
+    keys = throttle.keys_of_session(visit.who.session)
     with visit.database.session() as session:
         wait_s = throttle.count_try(session, keys, visit.now)
         kept = users.existing(session, me).password
@@ -45,11 +45,10 @@ def set_password(
     try:
         with visit.changing("account.password", me) as session:
             _refuse_change(wait_s, is_right=is_right, is_same=new == again)
-            throttle.let_in(session, keys)
             users.set_password(session, site.passwords, me, new)
     except ConsoleError as error:
         return _page(visit, problem=error)
-    return let_in(visit.request, me, "/account", "a new password")
+    return let_in(visit.request, me, "/account", "a new password", keys)
 
 
 @router.post("/account/sessions/end")
@@ -126,7 +125,7 @@ def log_in_options(request: Request) -> Response:
 def log_in(request: Request, credential: Credential, next: str = "/") -> Response:  # noqa: A002  # as everywhere
     """Let in whose passkey has answered."""
     site, now = site_of(request), time.time()
-    keys = (throttle.keys_of("", address_of(request))[1],)
+    keys = throttle.keys_of_passkeys(address_of(request))
     key = challenges.key_of(site.database)
     with site.database.session() as session:
         wait_s = throttle.count_try(session, keys, now)
@@ -138,7 +137,7 @@ def log_in(request: Request, credential: Credential, next: str = "/") -> Respons
     except ConsoleError as error:
         note_try(site, request, "", "log in by passkey")
         return told(401, str(error), error.remedy)
-    entered = let_in(request, name, local(next), "passkey")
+    entered = let_in(request, name, local(next), "passkey", keys)
     answer = JSONResponse({"go": local(next)})
     answer.raw_headers.extend(header for header in entered.raw_headers if header[0] == b"set-cookie")
     return answer

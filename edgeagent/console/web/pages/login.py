@@ -2,14 +2,16 @@
 
 import re
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
+from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from edgeagent.console import tables
-from edgeagent.console.web import audit, sessions, throttle
-from edgeagent.console.web.handed_out import hash_of, is_same, new_secret
+from edgeagent.console.web import audit, browsers, challenges, sessions, throttle, users
+from edgeagent.console.web.handed_out import derived, hash_of, is_same, new_secret
 from edgeagent.console.web.passwords import LONGEST
 from edgeagent.console.web.rendering import THEME, THEMES, YEAR_S, go
 from edgeagent.console.web.site import Site
@@ -45,17 +47,17 @@ def log_in(
     site, now, name = site_of(request), time.time(), name.strip().lower()
     if not is_marked(request, mark):
         return form(request, local(next), "the form was open for too long: try again", status=403)
-    keys = throttle.keys_of(name, address_of(request))
+    keys = throttle.keys_of(name, address_of(request), _browser(request, name, now))
     with site.database.session() as session:
         wait_s = throttle.count_try(session, keys, now)
-        user = session.get(tables.User, name)
+        user = _user(session, name)
         kept, is_disabled = (user.password, user.disabled) if user else (None, False)
     if wait_s > 0:
         return _too_early(request, local(next), wait_s)
     if not site.passwords.is_right(kept, password[: LONGEST + 1]) or is_disabled:
         note_try(site, request, name, "log in")
         return form(request, local(next), WRONG, status=401, name=name)
-    return let_in(request, name, local(next), "password")
+    return let_in(request, name, local(next), "password", keys)
 
 
 @router.post("/logout", include_in_schema=False)
@@ -93,11 +95,11 @@ def is_marked(request: Request, mark: str) -> bool:
     return bool(mark) and is_same(mark, hash_of(request.cookies.get(MARK, "")))
 
 
-def let_in(request: Request, name: str, where: str, way: str) -> Response:
-    """Start a new session, end the one that this browser had, and go on."""
+def let_in(request: Request, name: str, where: str, way: str, keys: Sequence[str]) -> Response:
+    """Start a new session, end the one that this browser had, and go on. `keys` is what the try was counted under."""
     site, now = site_of(request), time.time()
     with site.database.session() as session:
-        throttle.let_in(session, throttle.keys_of(name, address_of(request)))
+        throttle.let_in(session, keys)
         sessions.end(session, hash_of(request.cookies.get(site.cookie, "")))
         secret = sessions.start(session, name, now)
         audit.note(session, at=now, user=name, address=address_of(request), action="log in", detail={"by": way})
@@ -105,7 +107,27 @@ def let_in(request: Request, name: str, where: str, way: str) -> Response:
     response.set_cookie(
         site.cookie, secret, max_age=int(sessions.LASTS_S), httponly=True, samesite="lax", secure=site.is_secure
     )
+    if not _browser(request, name, now):
+        known = browsers.new(challenges.key_of(site.database), name, now)
+        response.set_cookie(
+            site.browser_cookie,
+            known,
+            max_age=browsers.LASTS_S,
+            httponly=True,
+            samesite="strict",
+            secure=site.is_secure,
+        )
     return response
+
+
+def _browser(request: Request, name: str, now: float) -> str:
+    site = site_of(request)
+    cookie = request.cookies.get(site.browser_cookie, "")
+    return browsers.known(challenges.key_of(site.database), name, cookie, now) if cookie else ""
+
+
+def _user(session: Session, name: str) -> tables.User | None:
+    return session.get(tables.User, name) if re.fullmatch(users.NAME, name) else None
 
 
 def _too_early(request: Request, where: str, wait_s: float) -> Response:
@@ -116,6 +138,13 @@ def _too_early(request: Request, where: str, wait_s: float) -> Response:
 
 
 def note_try(site: Site, request: Request, name: str, action: str) -> None:
-    """Write that somebody was not let in."""
+    """Write that somebody was not let in: by name if it is a user's; any other may be a password, typed too early."""
+    now, address, detail = time.time(), address_of(request), {}
+    key = challenges.key_of(site.database)
     with site.database.session() as session:
-        audit.note(session, at=time.time(), user=name, address=address_of(request), action=action, is_allowed=False)
+        if name and _user(session, name) is None:
+            if not site.lines.may("", address, now):
+                return
+            detail["unknown"] = derived(key.hex(), f"unknown {name}")[:8]  # the same for the same, and no way back
+            name = ""
+        audit.note(session, at=now, user=name, address=address, action=action, is_allowed=False, detail=detail)
