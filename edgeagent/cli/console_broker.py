@@ -61,7 +61,10 @@ def renew_broker(
     *,
     json: Json = False,
 ) -> None:
-    """Make new certificates for the broker, the consoles and the claims; then start the broker anew."""
+    """Make new certificates for the broker, the consoles and the claims; then start the broker anew.
+
+    Those from before are not revoked: they lie in authority/replaced, for `edgeagent console broker revoke`.
+    """
     from edgeagent.console import broker_files
 
     plan = replace(broker_files.Plan(**_plan(folder)))
@@ -75,17 +78,20 @@ def renew_broker(
         sys.stdout.write(json_.dumps({"folder": str(folder.absolute()), "consoles": list(plan.consoles)}) + "\n")
         return
     typer.echo("made anew. Now: systemctl restart edgeagent-broker edgeagent-console")
+    typer.echo(f"Those from before still count. To end one: edgeagent console broker revoke {folder}")
+    typer.echo(f"  {folder}/authority/replaced/NAME.pem")
 
 
-@broker_app.command("revoke-claim")
-def revoke_claim(
-    folder: Folder, claim: Annotated[Path, typer.Argument(help="The claim.pem that nobody shall use any more.")]
+@broker_app.command("revoke")
+def revoke_certificate(
+    folder: Folder,
+    certificate: Annotated[Path, typer.Argument(help="The claim.pem or console-NAME.pem that nobody shall use.")],
 ) -> None:
-    """Let nobody enrol with a claim certificate any more: it was lost, or its batch is done."""
+    """Let nobody in with a claim's or a console's certificate any more: it was lost, or replaced."""
     from edgeagent.console import broker_files
 
-    count = broker_files.revoke_claim(folder, claim, time.time())
-    typer.echo(f"revoked, {count} in all; the broker knows after: systemctl reload edgeagent-broker")
+    count = broker_files.revoke(folder, certificate, time.time())
+    typer.echo(f"revoked, {count} in all; then, to end its connections: systemctl restart edgeagent-broker")
 
 
 def _plan(folder: Path) -> dict[str, Any]:

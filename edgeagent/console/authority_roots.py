@@ -145,6 +145,12 @@ def issued_from(certificate: bytes, root: str) -> str:
     return f"{found.serial_number:x}"
 
 
+def name_in(certificate: bytes) -> str:
+    """Return the name that a certificate is for. Raise ValueError if it is none."""
+    names = x509.load_pem_x509_certificate(certificate).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[0].value) if names else ""
+
+
 def revoked_in(crl: bytes) -> list[Revoked]:
     """Return what a list names. Raise ValueError if it is none."""
     found = x509.load_pem_x509_crl(crl)

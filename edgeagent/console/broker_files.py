@@ -12,63 +12,24 @@ Rules:
     - What is written a second time is what was written the first time; keys are never written over.
 """
 
+import os
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from edgeagent.console.authority import Authority, Pair, Revoked
-from edgeagent.console.authority_roots import issued_from, revoked_in
+from edgeagent.console.authority import Authority, Pair, Revoked, issued_of
+from edgeagent.console.authority_roots import issued_from, name_in, revoked_in
+from edgeagent.console.broker_conf import STATE, Plan, access, configuration, enrolment_access
+from edgeagent.console.certificates import parted
 from edgeagent.console.errors import ConsoleError
 from edgeagent.files import write_durably
-from edgeagent.topics import VERSION
 
-LARGEST_PACKET_BYTES = 256 << 10
-MOST_IN_FLIGHT = 2_000
-"""For a console that takes thousands a second; devices ask for fewer themselves (receive maximum)."""
-MOST_QUEUED = 100_000
-MOST_QUEUED_BYTES = 64 << 20
-"""For each session whose client is away: a console that restarts under ten thousand devices. Only consoles can fill a
-device's queue."""
-STATE = "/var/lib/edgeagent-broker"
+__all__ = ["STATE", "Plan", "access", "configuration", "enrolment_access", "init", "next_steps", "renew", "revoke"]
+
 ETC = "/etc/edgeagent-broker"
 GROUP = "mosquitto"
-_NAME = r"[a-z0-9][a-z0-9-]{0,40}"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A broker: its names (host names and addresses, the first is the one to use), ports, and consoles."""
-
-    names: Sequence[str]
-    port: int = 8883
-    enrolment_port: int = 8884
-    consoles: Sequence[str] = ("1",)
-    batch: str = "1"
-    """Of devices, that share a claim certificate."""
-    bind: str = ""
-    """The address on which it listens; all, where empty."""
-    state: Path = Path(STATE)
-    """Where mosquitto keeps sessions and what is retained."""
-    outside_ca: Path | None = None
-    """PEM file with the roots of an authority outside that signs devices; whatever name it signs, the broker takes."""
-    outside_crl: Path | None = None
-    """PEM file with that one's list of revoked certificates: without one mosquitto takes none of its certificates."""
-
-    def __post_init__(self) -> None:
-        """Raise ConsoleError if something cannot be."""
-        for what, name in (*(("console", name) for name in self.consoles), ("batch", self.batch)):
-            if not re.fullmatch(_NAME, name):
-                raise ConsoleError(f"{name!r:.80} cannot name a {what}", remedy="Use small letters, digits, hyphens.")
-        for name in self.names:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", name):
-                raise ConsoleError(f"{name!r:.80} is no host name", remedy="Give the name that devices will use.")
-        if (self.outside_ca is None) != (self.outside_crl is None):
-            raise ConsoleError("an authority outside comes with its list of revocations", remedy="Give both files.")
-        if not self.names or self.port == self.enrolment_port:
-            raise ConsoleError("a broker needs a name, and two ports", remedy="Give --name and two different ports.")
 
 
 def init(folder: Path, plan: Plan, now: float) -> Authority:
@@ -83,120 +44,44 @@ def init(folder: Path, plan: Plan, now: float) -> Authority:
 
 
 def renew(folder: Path, plan: Plan, now: float) -> Authority:
-    """Write configuration and certificates again, by the authority that is there. Raise ConsoleError."""
+    """Write configuration and certificates again, by the authority that is there. Raise ConsoleError.
+
+    Owners and groups stay. What was replaced is not revoked, since devices' images may hold it: it is kept below
+    authority/replaced, without its key, for `revoke`.
+    """
     folder = folder.absolute()
     authority = Authority.open(folder / "authority")
     with _told(folder):
+        _check_owners(folder)
         _write(folder, authority, plan, now)
     return authority
 
 
-def revoke_claim(folder: Path, claim: Path, now: float) -> int:
-    """Let nobody ask with a claim any more, and return how many are revoked. Raise ConsoleError if it is none of ours.
+def revoke(folder: Path, certificate: Path, now: float) -> int:
+    """Let nobody in with a claim's or a console's certificate any more, and return how many of that kind are revoked.
 
-    The broker must read its files again: edgeagent-broker.path sees to that.
+    Raise ConsoleError if it is none of ours. The broker must be started anew: it keeps connections that there are.
     """
     authority = Authority.open(folder / "authority")
-    crl = folder / "broker" / "claims-crl.pem"
     with _told(folder):
-        content, previous = claim.read_bytes(), crl.read_bytes()
+        content = certificate.read_bytes()
     try:
-        serial = issued_from(content, authority.claims)
+        is_claim = name_in(content).startswith("claim-")
+        serial = issued_from(content, authority.claims if is_claim else authority.trusted)
     except ValueError as error:
-        raise ConsoleError(f"{claim}: no claim of this authority: {error}", remedy="Name its claim.pem.") from error
-    listed = {one.serial: one for one in (*revoked_in(previous), Revoked(serial, now))}
+        remedy = "Name a claim.pem, or a console-NAME.pem."
+        raise ConsoleError(f"{certificate}: no certificate of this authority: {error}", remedy=remedy) from error
+    if not is_claim and not name_in(content).startswith("console-"):
+        raise ConsoleError(f"{certificate}: no claim and no console", remedy="Revoke devices on the console's pages.")
+    crl = folder / "broker" / ("claims-crl.pem" if is_claim else "crl.pem")
     with _told(folder):
-        _text(crl, authority.claims_crl(listed.values(), previous, now))
+        previous = crl.read_bytes()
+    own, others = (previous, b"") if is_claim else parted(previous, authority)
+    listed = {one.serial: one for one in (*(revoked_in(own) if own else ()), Revoked(serial, now))}
+    written = (authority.claims_crl if is_claim else authority.crl)(listed.values(), own, now)
+    with _told(folder):
+        _text(crl, written + others)
     return len(listed)
-
-
-def configuration(folder: Path, plan: Plan) -> str:
-    """Return mosquitto.conf for what lies in a folder."""
-    return f"""\
-# Written by `edgeagent console broker init`. For Mosquitto 2.0 and later.
-# Nothing of a listener's own may stand before the first of them: mosquitto would open port 1883 for it.
-per_listener_settings true
-
-persistence true
-persistence_location {plan.state}/
-autosave_interval 60
-persistent_client_expiration 14d
-max_packet_size {LARGEST_PACKET_BYTES}
-max_inflight_messages {MOST_IN_FLIGHT}
-max_queued_messages {MOST_QUEUED}
-max_queued_bytes {MOST_QUEUED_BYTES}
-max_keepalive 600
-set_tcp_nodelay true
-sys_interval 60
-log_dest stderr
-log_type error
-log_type warning
-log_type notice
-
-# Devices and consoles: who they are is what their certificate says.
-listener {plan.port}{plan.bind and " " + plan.bind}
-protocol mqtt
-allow_anonymous false
-cafile {folder}/ca.pem
-certfile {folder}/server.pem
-keyfile {folder}/server.key
-crlfile {folder}/crl.pem
-require_certificate true
-use_identity_as_username true
-use_username_as_clientid true
-allow_zero_length_clientid false
-max_qos 1
-tls_version tlsv1.2
-acl_file {folder}/acl
-
-# Claims: a certificate that many devices share, for nothing but asking for one's own.
-listener {plan.enrolment_port}{plan.bind and " " + plan.bind}
-protocol mqtt
-allow_anonymous false
-cafile {folder}/claims.pem
-certfile {folder}/server.pem
-keyfile {folder}/server.key
-crlfile {folder}/claims-crl.pem
-require_certificate true
-use_identity_as_username true
-use_username_as_clientid true
-allow_zero_length_clientid false
-max_connections 200
-max_qos 1
-tls_version tlsv1.2
-acl_file {folder}/enrolment-acl
-"""
-
-
-def access(consoles: Sequence[str]) -> str:
-    """Return who may what where devices connect: %u is the name in the certificate."""
-    start = f"ea/{VERSION}/+"
-    ours = (
-        f"topic read {start}/d/+/up/#",
-        f"topic write {start}/d/+/dn/#",
-        f"topic write {start}/all/dn/#",
-        f"topic read {start}/enrol/+/req",
-        f"topic write {start}/enrol/+/rsp",
-        "topic read $SYS/broker/#",
-    )
-    users = "\n".join("\n".join((f"user console-{name}", *ours, "")) for name in consoles)
-    return f"""\
-# Written by `edgeagent console broker init`; mosquitto reads it again on SIGHUP.
-pattern write {start}/d/%u/up/#
-pattern read {start}/d/%u/dn/#
-pattern read {start}/all/dn/#
-
-{users}"""
-
-
-def enrolment_access() -> str:
-    """Return who may what where claims connect. What another reads of an answer is a certificate without its key."""
-    start = f"ea/{VERSION}/+/enrol/+"
-    return f"""\
-# Written by `edgeagent console broker init`; mosquitto reads it again on SIGHUP.
-pattern write {start}/req
-pattern read {start}/rsp
-"""
 
 
 def next_steps(folder: Path, plan: Plan, fleet: str) -> str:
@@ -243,7 +128,7 @@ def _told(folder: Path) -> Iterator[None]:
 def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
     broker = folder / "broker"
     for inner, mode in ((folder, 0o755), (broker, 0o755), (folder / "console", 0o700), (folder / "devices", 0o700)):
-        inner.mkdir(exist_ok=True)
+        inner.mkdir(mode=0o700, exist_ok=True)
         inner.chmod(mode)  # whatever the umask: mosquitto's user must get through
     trusted = authority.trusted.encode() + _outside(plan.outside_ca)
     _pair(broker / "server", authority.server_certificate(plan.names, now))
@@ -258,8 +143,10 @@ def _write(folder: Path, authority: Authority, plan: Plan, now: float) -> None:
     _text(broker / "mosquitto.conf", configuration(broker, plan).encode())
     _text(folder / "console" / "ca.pem", trusted)
     for name in plan.consoles:
+        _set_aside(folder, folder / "console" / f"console-{name}.pem")
         _pair(folder / "console" / f"console-{name}", authority.console_certificate(name, now))
     _text(folder / "devices" / "ca.pem", trusted)
+    _set_aside(folder, folder / "devices" / "claim.pem")
     _pair(folder / "devices" / "claim", authority.claim_certificate(plan.batch, now))
     _for_mosquitto(broker)
 
@@ -268,13 +155,39 @@ def _outside(file: Path | None) -> bytes:
     return b"" if file is None else file.read_bytes()
 
 
+def _set_aside(folder: Path, certificate: Path) -> None:
+    if certificate.exists():
+        content = certificate.read_bytes()
+        serial = issued_of(content.decode()).serial
+        replaced = folder / "authority" / "replaced"
+        replaced.mkdir(mode=0o700, exist_ok=True)
+        _text(replaced / f"{certificate.stem}-{serial}.pem", content)
+
+
 def _pair(path: Path, pair: Pair) -> None:
-    write_durably(path.with_name(path.name + ".key"), pair.key)
+    _written(path.with_name(path.name + ".key"), pair.key, 0o600)
     _text(path.with_name(path.name + ".pem"), pair.certificate)
 
 
 def _text(path: Path, content: bytes) -> None:
-    write_durably(path, content, mode=0o644)
+    _written(path, content, 0o644)
+
+
+def _written(path: Path, content: bytes, mode: int) -> None:
+    """Write a file whose owner and group stay; a new one has its folder's."""
+    before = (path if path.exists() else path.parent).stat()
+    write_durably(path, content, mode=mode)
+    if os.geteuid() == 0 or path.stat().st_gid != before.st_gid:
+        os.chown(path, before.st_uid if os.geteuid() == 0 else -1, before.st_gid)
+
+
+def _check_owners(folder: Path) -> None:
+    """Raise ConsoleError if who runs this could not leave the files to those who have them."""
+    ours = {os.getegid(), *os.getgroups()}
+    for path in (file for part in ("broker", "console", "devices") for file in (folder / part).glob("*")):
+        found = path.stat()
+        if os.geteuid() and (found.st_uid != os.geteuid() or found.st_gid not in ours):
+            raise ConsoleError(f"{path}: belongs to others, who must keep it", remedy="Do this as root.")
 
 
 def _for_mosquitto(broker: Path) -> None:

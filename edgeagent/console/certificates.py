@@ -84,7 +84,7 @@ def enforce(
                 "the broker does not take certificates of this authority", remedy="Compare its cafile with authority/."
             )
         listed = [*wanted, Revoked(canary.serial, now)]
-        previous, others = _parted(_previous(broker.crl), authority)
+        previous, others = parted(_previous(broker.crl), authority)
         text = authority.crl(listed, previous, now)
         if broker.revoke:
             others = ran(broker.revoke, "".join(f"{one.serial}\n" for one in wanted), "the revoking command").encode()
@@ -168,7 +168,7 @@ def _lists(pem: bytes) -> list[bytes]:
     return [part + _END + b"\n" for part in pem.split(_END)[:-1]]
 
 
-def _parted(pem: bytes, authority: Authority) -> tuple[bytes, bytes]:
+def parted(pem: bytes, authority: Authority) -> tuple[bytes, bytes]:
     """Return our own authority's list among those of a file, and the others; what is damaged is left out."""
     issuer = x509.load_pem_x509_certificate(authority.trusted.encode()).subject
     own, others = b"", b""

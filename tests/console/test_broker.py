@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -20,16 +21,18 @@ from typer.testing import CliRunner
 
 from edgeagent.bus import Bus, connect
 from edgeagent.cli.console_broker import broker_app
-from edgeagent.console import broker_files, certificates
+from edgeagent.console import broker_conf, broker_files, certificates
 from edgeagent.console.authority import Authority, Pair, Revoked, issued_of
 from edgeagent.console.authority_roots import new_root, pem_of
 from edgeagent.console.errors import ConsoleError
 from edgeagent.errors import BusError
+from edgeagent.fleet import wire
 from edgeagent.fleet.identity_keys import make_key, request
 from edgeagent.fleet.identity_probe import ask, enter
 from edgeagent.inbox import Received
 from edgeagent.messages import Message
 from edgeagent.settings import BrokerSettings, TlsSettings
+from edgeagent.topics import Address
 
 pytestmark = pytest.mark.skipif(not HAS_MOSQUITTO, reason="mosquitto is not installed")
 
@@ -380,17 +383,114 @@ def test_a63_a_claim_that_was_revoked_cannot_even_ask(tmp_path: Path) -> None:
         )
         assert (ask(old), ask(other)) == ("accepted", "accepted")
         for _ in range(2):
-            done = CliRunner().invoke(broker_app, ["revoke-claim", str(broker.folder), str(lost)])
+            done = CliRunner().invoke(broker_app, ["revoke", str(broker.folder), str(lost)])
             assert "1 in all" in done.output, done.output
         broker.reload()
         deadline = time.monotonic() + 10
         while ask(old) == "accepted":
             assert time.monotonic() < deadline
         assert ask(other) == "accepted"
-        for wrong in (broker.folder / "console" / "console-1.pem", broker.folder / "plan.json"):
-            wrong.touch()
-            with pytest.raises(ConsoleError, match="no claim of this authority"):
-                broker_files.revoke_claim(broker.folder, wrong, time.time())
+        (tmp_path / "device.pem").write_text(device_certificate(broker))
+        for wrong, said in (
+            (broker.folder / "broker" / "ca.pem", "no claim and no console"),
+            (tmp_path / "device.pem", "no claim and no console"),
+            (broker.folder / "broker" / "acl", "no certificate of this authority"),
+        ):
+            with pytest.raises(ConsoleError, match=said):
+                broker_files.revoke(broker.folder, wrong, time.time())
+
+
+def device_certificate(broker: HardenedBroker) -> str:
+    settings = broker.device("revoked")
+    assert settings.tls is not None
+    assert settings.tls.certificate is not None
+    return settings.tls.certificate.read_text()
+
+
+def test_a42_a_console_s_certificate_that_was_replaced_can_be_revoked(tmp_path: Path) -> None:
+    with hardened_broker(tmp_path / "b") as broker:
+        devices = [broker.device("kitchen"), broker.device("hall")]
+        certificate = devices[0].tls.certificate if devices[0].tls else None
+        assert certificate is not None
+        serial = issued_of(certificate.read_text()).serial
+        certificates.enforce([Revoked(serial, time.time())], [], broker.authority, broker.revoking(), time.time())
+        start = broker.folder / "console" / "console-1"
+        stolen = broker.pair(
+            "stolen", Pair(start.with_suffix(".pem").read_bytes(), start.with_suffix(".key").read_bytes())
+        )
+        broker_files.renew(broker.folder, broker.plan, time.time())
+        assert ask(stolen) == "accepted"
+        (replaced,) = (broker.folder / "authority" / "replaced").glob("console-1-*.pem")
+        assert broker_files.revoke(broker.folder, replaced, time.time()) >= 2
+        broker.stop()
+        broker.start()
+        assert [ask(one) for one in (stolen, *devices)] == ["refused", "refused", "accepted"]
+        assert ask(broker.console()) == "accepted"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files are given to others by root alone")
+def test_what_is_renewed_stays_with_those_who_had_it(tmp_path: Path) -> None:
+    folder, plan = tmp_path / "b", broker_files.Plan(("broker.example",))
+    broker_files.init(folder, plan, time.time())
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 4_321, 4_322)
+    os.chown(folder / "broker" / "server.key", 4_321, 4_323)
+    broker_files.renew(folder, replace(plan, consoles=("1", "2")), time.time())
+    owners = {path: (path.stat().st_uid, path.stat().st_gid) for path in folder.rglob("*.*")}
+    assert owners.pop(folder / "broker" / "server.key")[0] == 4_321
+    assert folder / "console" / "console-2.key" in owners
+    assert {
+        path: owner for path, owner in owners.items() if owner != (4_321, 4_322) and path.parent.name != "replaced"
+    } == {}
+
+
+def test_a43_what_is_retained_does_not_take_all_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_conf, "MOST_MEMORY_BYTES", 20 << 20)
+
+    async def scene(broker: HardenedBroker) -> None:
+        async with connect(broker.claim(), client_id="x") as claim:
+            await connected(claim)
+            began = claim.counters.connections
+            for number in range(400):
+                topic = f"ea/1/nowhere{number}/enrol/n/req"
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(claim.deliver(Message(topic, b"x" * 200_000, qos=1, retain=True)), 0.5)
+                if claim.counters.connections > began:
+                    break
+            assert claim.counters.connections > began or not claim.is_connected, "nobody was thrown out"
+
+    with hardened_broker(tmp_path / "b") as broker:
+        run(scene(broker))
+        assert resident_bytes(broker) < 60 << 20
+
+
+def resident_bytes(broker: HardenedBroker) -> int:
+    status = Path(f"/proc/{broker.pid_file.read_text().strip()}/status").read_text()
+    return 1_024 * int(status.partition("VmRSS:")[2].split()[0])
+
+
+def test_a40_a_device_writes_to_topics_of_ours_alone(broker: HardenedBroker) -> None:
+    address = Address("home", "writer")
+    ours = [
+        wire.reported(address, wire.Reported(version=0, standing="none")),
+        wire.sample(address, wire.Sample(boot="b", at=1.0, uptime_s=1.0)),
+        wire.progress(address, wire.Progress(id="j:1", job="j", state="done", at=1.0)),
+        wire.renewal(address, wire.RenewRequest(nonce="n", csr="x")),
+        *(Message(f"{address.up}/{kind}", b"{}", qos=1) for kind in ("birth", "state", "get", "event/fault")),
+    ]
+    others = [f"{address.up}/{kind}" for kind in ("", "other", "a/b/1", "job", "job/a/b", "event/a/b", "birth/1")]
+
+    async def scene() -> None:
+        async with connect(session_of(broker.device("writer")), client_id="writer") as writer:
+            await connected(writer)
+            for one in ours:
+                await writer.deliver(replace(one, qos=1))
+            assert writer.counters.refused == 0
+            for topic in others:
+                await writer.deliver(Message(topic, b"x", qos=1))
+            assert writer.counters.refused == len(others)
+
+    run(scene())
 
 
 def test_a42_an_authority_outside_signs_and_its_list_counts_too(tmp_path: Path) -> None:
