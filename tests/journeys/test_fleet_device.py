@@ -51,7 +51,8 @@ def waiting(path: Path) -> int:
 def test_settings_that_the_fleet_wants_are_tried_by_a_new_start_kept_and_told(tmp_path: Path) -> None:
     async def journey() -> None:
         with mosquitto() as broker:
-            async with office(broker.port) as fleet, device(tmp_path, broker_table("broker", broker.port)) as agent:
+            soon = broker_table("broker", broker.port) + "[fleet]\nundo_after_s = 10\n"
+            async with office(broker.port) as fleet, device(tmp_path, soon) as agent:
                 await eventually(lambda: reported(fleet) == (0, "none"))
                 await fleet.ask("s1", "settings", version=3)
                 await fleet.want(3, hearing__unsure_below=0.55, device__area="kitchen")
@@ -112,6 +113,32 @@ def test_settings_with_which_the_agent_cannot_be_opened_are_undone_by_itself(tmp
                 assert "no-such-model" in fleet.last("reported")["problem"]
                 await eventually(lambda: agent.starts == 2, within_s=60)
                 assert fleet.last("reported")["settings"]["hearing.recognizer"] == "pocketsphinx"
+
+    run(journey(), 120)
+
+
+def test_settings_that_were_kept_stay_where_the_agent_cannot_be_opened_with_them_and_one_start_goes_without(
+    tmp_path: Path,
+) -> None:
+    async def journey() -> None:
+        kept = tmp_path / "state" / "fleet" / "settings.json"
+        kept.parent.mkdir(parents=True)
+        wanted = {"hearing.recognizer": "vosk", "hearing.model": "no-such-model", "hearing.unsure_below": 0.6}
+        standing = {"version": 7, "standing": "applied", "problem": "", "starts": 0, "was_reached": True}
+        kept.write_text(json.dumps(standing | {"overlay": wanted, "before": wanted}))
+        with mosquitto() as broker:
+            async with office(broker.port) as fleet, device(tmp_path, broker_table("broker", broker.port)) as agent:
+                await eventually(lambda: reported(fleet) == (7, "undone"), within_s=60)
+                assert "no-such-model" in fleet.last("reported")["problem"]
+                assert fleet.last("reported")["settings"]["hearing.unsure_below"] == 0.4
+                assert json.loads(kept.read_text())["overlay"] == wanted
+                await agent.kill()
+                kept.write_text(
+                    kept.read_text().replace("no-such-model", "vosk-small-en").replace('vosk"', 'pocketsphinx"')
+                )
+                await agent.start()
+                await eventually(lambda: reported(fleet) == (7, "applied"), within_s=60)
+                assert fleet.last("reported")["settings"]["hearing.unsure_below"] == 0.6
 
     run(journey(), 120)
 
