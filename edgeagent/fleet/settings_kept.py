@@ -38,6 +38,8 @@ class KeptSettings:
         self._running = self.kept.overlay
         self.aside = ""
         """Why this run goes without the settings that were kept; empty where it does not."""
+        self.may_fit_later = False
+        """Whether that may have passed: it is not what the owner's settings say."""
 
     def start(self) -> AgentSettings:
         """Count this start, and return the settings that it has; never raises for what the fleet has wanted."""
@@ -49,6 +51,7 @@ class KeptSettings:
                 break
             except SettingsError as error:
                 self.undo(str(error))
+        self.may_fit_later = False
         self._running = self.kept.overlay
         return self.settings
 
@@ -90,7 +93,7 @@ class KeptSettings:
         """Put back the settings before, from the next start on; where none is in trial, this run goes without."""
         if not self.is_in_trial:
             log.warning("settings of the fleet set aside", extra={"version": self.kept.version, "reason": why})
-            self.settings, self.aside = self.given, why
+            self.settings, self.aside, self.may_fit_later = self.given, why, True
             return
         changed = rules.undone(self.kept, why)
         log.warning("settings of the fleet undone", extra={"version": self.kept.version, "reason": why})

@@ -82,7 +82,7 @@ class Settling:
                     await self._change(self._files.reach if is_reached else self._files.last)
                 if rules.is_cut_off(self.kept, now - reached_at, self._undo_after_s, is_elsewhere=is_elsewhere):
                     await self._undo()
-            if self._files.aside and now - began >= AGAIN_S:
+            if self._files.may_fit_later and now - began >= AGAIN_S:
                 self.wants_new_start = True
             if (self._files.is_new_start_due or self.wants_new_start) and self._is_idle():
                 log.info("a new start", extra={"standing": self.kept.standing, "version": self.kept.version})

@@ -63,6 +63,7 @@ def test_what_the_owner_no_longer_allows_is_not_in_force_until_it_is_allowed_aga
     assert kept.start().hearing.vad_mode == 2
     assert (kept.report().standing, kept.is_new_start_due) == ("undone", False)
     assert "may_set" in kept.report().problem
+    assert not kept.may_fit_later, "the owner has said so"
     kept = started(tmp_path)
     assert (kept.settings.hearing.vad_mode, kept.report().standing, kept.report().problem) == (3, "applied", "")
 

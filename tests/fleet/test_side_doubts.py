@@ -15,10 +15,14 @@ from fleet.fleet_device import HERE, Office, office
 from fleet.sides import settings_of, side
 from update.published import FAMILY
 
+from edgeagent.fleet import settling
 from edgeagent.fleet import side as module
 from edgeagent.fleet.settings_kept import KeptSettings
 from edgeagent.fleet.side import FleetSide
 from edgeagent.fleet.wire import Desired, FleetJob, job
+from edgeagent.update.course import Job
+from edgeagent.update.journal import Journal
+from edgeagent.update.places import JOURNAL, UPDATES
 from edgeagent.updating import NewStartError
 
 pytestmark = pytest.mark.skipif(
@@ -111,6 +115,21 @@ def test_settings_that_were_kept_and_are_not_in_this_start_fail_the_job_that_wai
     run(scene())
 
 
+def test_a_run_without_what_was_kept_makes_room_for_one_that_tries_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        with mosquitto() as broker:
+            async with side(tmp_path, broker_settings(broker.port)) as (found, _, _):
+                kept = found._member.kept  # noqa: SLF001  # what the lifetimes have
+                kept.undo("the address is taken")
+                assert kept.report().problem.endswith("the address is taken")
+                monkeypatch.setattr(settling, "AGAIN_S", 0.0)
+                await asyncio.wait_for(settled(found), 10)
+
+    run(scene())
+
+
 def test_a_job_for_settings_in_whose_place_newer_ones_have_come_is_superseded(tmp_path: Path) -> None:
     async def scene() -> None:
         with mosquitto() as broker:
@@ -193,13 +212,17 @@ def test_a_clock_that_is_ahead_makes_no_job_too_late_that_comes_when_it_is_sent(
     async def scene() -> None:
         with mosquitto() as broker:
             async with office(broker.port) as fleet:
-                await ask(fleet, "old", 7 * 86_400)
+                with monkeypatch.context() as at_once:
+                    at_once.setattr(module, "WAITING_S", 0.0)
+                    await ask(fleet, "kept", 7 * 86_400)
+                    async with side(tmp_path, broker_settings(broker.port)) as (_, bus, _):
+                        await eventually(lambda: fleet.states("kept") == ["timed out"])
+                        await eventually(lambda: bus.is_subscribed)
+                        await ask(fleet, "new", 7_200)
+                        await eventually(lambda: fleet.states("new") == ["accepted", "working", "done"])
+                await ask(fleet, "queued", 7 * 86_400)
                 async with side(tmp_path, broker_settings(broker.port)) as (_, bus, _):
-                    await eventually(lambda: fleet.states("old") == ["timed out"])
-                    await eventually(lambda: bus.is_subscribed)
-                    monkeypatch.setattr(module, "WAITING_S", 0.0)
-                    await ask(fleet, "new", 7_200)
-                    await eventually(lambda: fleet.states("new") == ["accepted", "working", "done"])
+                    await eventually(lambda: fleet.states("queued") == ["timed out"])
 
     run(scene())
 
@@ -217,6 +240,22 @@ def test_a61_why_a_job_has_failed_is_told_without_passwords(tmp_path: Path) -> N
                 await eventually(lambda: fleet.states("i1")[-1:] == ["failed"])
                 assert "updates.example/x is away" in fleet.last("job/i1")["problem"]
                 assert "hunter2" not in fleet.last("job/i1")["problem"]
+
+    run(scene())
+
+
+def test_a61_why_an_update_has_failed_is_told_without_passwords(tmp_path: Path) -> None:
+    async def scene() -> None:
+        (tmp_path / UPDATES).mkdir()
+        journal = Journal(tmp_path / UPDATES / JOURNAL)
+        course = journal.accept(Job("u1", FAMILY, "1.0.0", 1.0, 0.0, None), 2.0)
+        journal.move(course, "failed", now=3.0, notes={"problem": "https://kit:hunter2@updates.example/x is away"})
+        journal.close()
+        with mosquitto() as broker:
+            async with office(broker.port) as fleet, side(tmp_path, broker_settings(broker.port)):
+                await eventually(lambda: fleet.last("job/u1").get("state") == "failed")
+                assert "updates.example/x is away" in json.dumps(fleet.last("job/u1"))
+                assert "hunter2" not in json.dumps(fleet.last("job/u1"))
 
     run(scene())
 
