@@ -51,6 +51,8 @@ TELL_AGAIN_S = 30.0
 SERVICE_S = 60.0
 """A start that has lasted so long is none of a loop."""
 QUESTION_EXPIRY_S = 20
+CLOCKS_APART_S = 86_400.0
+"""Which job is newer is for the sender's clock to say, unless it is farther ahead of this one."""
 MOST_HISTORY = 20
 MOST_WAITING_BYTES = 2 * MOST_BLOCKS * (LARGEST_BLOCK_BYTES + HEADER_BYTES) // 4
 """Blocks that the updater has not taken: as many as it has asked for."""
@@ -116,7 +118,7 @@ class Updating:
 
     async def _is_new(self, payload: bytes) -> bool:
         """Take a job; return whether there is something to do. Raise PayloadError or UpdateError if it is refused."""
-        job = jobs.job_of(payload, time.time())
+        job = jobs.job_of(payload, time.time() + CLOCKS_APART_S)
         if job is None:
             return False
         if isinstance(job, jobs.CancelJob):

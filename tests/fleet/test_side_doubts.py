@@ -227,6 +227,24 @@ def test_a_clock_that_is_ahead_makes_no_job_too_late_that_comes_when_it_is_sent(
     run(scene())
 
 
+def test_a51_a_newer_update_is_not_beaten_by_an_older_one_where_the_clock_here_was_put_back(tmp_path: Path) -> None:
+    async def scene() -> None:
+        asked = time.time() + 3 * 3_600
+        (tmp_path / UPDATES).mkdir()
+        journal = Journal(tmp_path / UPDATES / JOURNAL)
+        journal.accept(Job("old", FAMILY, "1.0.0", asked, 0.0, None), asked)
+        with mosquitto() as broker:
+            ours = f'[update]\nfamilies = ["{FAMILY}"]\n'
+            async with office(broker.port) as fleet, side(tmp_path, broker_settings(broker.port), ours):
+                await fleet.send("job", update_job("new", FAMILY, version="2.0.0", created=asked + 60))
+                await eventually(lambda: fleet.last("job/new").get("state") == "accepted")
+        wishes = {name: course.wish for name in ("old", "new") if (course := journal.course(name)) is not None}
+        journal.close()
+        assert wishes == {"old": "supersede", "new": ""}
+
+    run(scene())
+
+
 def test_a61_why_a_job_has_failed_is_told_without_passwords(tmp_path: Path) -> None:
     async def scene() -> None:
         with mosquitto() as broker:
