@@ -75,8 +75,9 @@ def restore(database: Database, source: Path) -> Path | None:
     with in_use(file, alone=True):
         part = file.with_name(f".{file.name}.part")
         try:
+            part.unlink(missing_ok=True)
+            part.touch(mode=0o600)
             shutil.copyfile(source, part)
-            part.chmod(0o600)
             _write_through(part)
             before = _set_aside(file)
             part.replace(file)

@@ -10,11 +10,13 @@ Rules:
 """
 
 import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -107,6 +109,7 @@ def _sqlite(url: str) -> Engine:
     engine = create_engine(
         url, pool_size=10, max_overflow=MOST_CONNECTIONS - 10, pool_timeout=BUSY_S, connect_args=waits
     )
+    event.listen(engine, "do_connect", _make_private)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -125,6 +128,13 @@ def _postgresql(url: str) -> Engine:
         raise ArgumentError(f"{engine.dialect.name} is neither sqlite nor postgresql")
     event.listen(engine, "begin", _begin_postgresql)
     return engine
+
+
+def _make_private(_dialect: object, _record: object, arguments: list[Any], _more: object) -> None:
+    """Make a file that is not there yet: others may not read it, nor what SQLite makes beside it."""
+    if arguments and (path := str(arguments[0])) != ":memory:" and not path.startswith("file:"):
+        with suppress(OSError):  # SQLite says it better
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:

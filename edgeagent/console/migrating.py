@@ -107,6 +107,7 @@ def _unbound(database: "Database") -> Iterator[Connection]:
 def _copy(file: Path, revision: str) -> None:
     """Keep the database as it is beside itself. Raise ConsoleError where that cannot be."""
     copy = file.with_name(f"{file.name}.before-{revision}")
+    copy.touch(mode=0o600)  # it holds hashes of passwords
     # Not `with`, which commits and does not close.
     source, target = sqlite3.connect(file), sqlite3.connect(copy)
     try:

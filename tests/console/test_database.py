@@ -85,6 +85,7 @@ def test_an_older_database_is_copied_and_brought_up_to_date_with_what_it_holds(
         assert connection.exec_driver_sql("SELECT name, color FROM fleets").one() == ("home", "grey")
         # A table that is made anew takes nothing along that refers to it.
         assert connection.exec_driver_sql("SELECT name FROM devices").scalar() == "kitchen"
+    assert (tmp_path / "console.db.before-0001").stat().st_mode & 0o777 == 0o600
     with sqlite3.connect(tmp_path / "console.db.before-0001") as copy:
         assert copy.execute("SELECT name FROM fleets").fetchall() == [("home",)]
         assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
@@ -315,3 +316,17 @@ def test_postgresql_has_the_same_tables_and_is_told_away_and_back_again_a86() ->
             assert session.get_one(Fleet, "home").created == 1.0
         database.close()
         other.close()
+
+
+def test_nobody_else_can_read_the_database_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        database = Database(f"sqlite:///{tmp_path}/console.db")
+        database.migrate()
+        with database.session() as session:
+            session.add(Fleet(name="private", created=1.0))
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.glob("console.db*")}
+        database.close()
+    finally:
+        os.umask(before)
+    assert modes == {"console.db": 0o600, "console.db-wal": 0o600, "console.db-shm": 0o600}
