@@ -71,7 +71,7 @@ SEAMS = {
     "argon2": {"edgeagent.console.web.passwords"},
     "prometheus_client": {"edgeagent.console.prometheus"},
     "segno": {"edgeagent.console.web.qr"},
-    "uvicorn": {"edgeagent.console.running"},
+    "uvicorn": {"edgeagent.console.serving"},
     "webauthn": {"edgeagent.console.web.passkeys"},
     "backports": {"edgeagent.update.deltas"},
     "wyoming": {"edgeagent.bridges.wyoming"},

@@ -12,12 +12,8 @@ import fcntl
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-
-import uvicorn
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from edgeagent import health
 from edgeagent.bus import connect
@@ -29,6 +25,7 @@ from edgeagent.console.errors import ConsoleError
 from edgeagent.console.external_authority import signer_of
 from edgeagent.console.news import News
 from edgeagent.console.prometheus import Figures
+from edgeagent.console.serving import LookAfter, serving
 from edgeagent.console.settings import ConsoleSettings, WebSection
 from edgeagent.console.tables import Fleet
 from edgeagent.console.web.app import make_app
@@ -36,9 +33,6 @@ from edgeagent.console.worker import Worker
 from edgeagent.duties import doing
 
 log = logging.getLogger(__name__)
-
-CLOSING_S = 3
-"""How long open pages may take to end."""
 
 
 async def run(settings: ConsoleSettings, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -80,7 +74,7 @@ async def _be_the_console(
         if settings.authority is not None and own is not None:
             broker = Broker(link, settings.authority.crl, settings.authority.reload, settings.authority.revoke)
             duties["enforce"] = conductor.every(ENFORCE_EVERY_S, "enforce", lambda: enforce_all(database, own, broker))
-        async with _serving(app, settings.web, listener) as pages, doing(duties | {"pages": _until_ended(pages)}):
+        async with serving(app, settings.web, listener) as pages, doing(duties | {"pages": _until_ended(pages)}):
             health.notify("READY=1")
             where = _where(settings, listener)
             log.info("console ready", extra={"pages": where, "database": database.url.render_as_string()})
@@ -137,63 +131,6 @@ def _listening(web: WebSection) -> Iterator[socket.socket]:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with listener:
         yield listener
-
-
-class LookAfter:
-    """Looks for what is due as soon as somebody has changed something by the pages or the API."""
-
-    def __init__(self, app: ASGIApp, look: Callable[[], None]) -> None:
-        """Stand in front of the application."""
-        self._app = app
-        self._look = look
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            if scope["type"] == "http" and scope["method"] not in {"GET", "HEAD", "OPTIONS"}:
-                self._look()
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves the signals to the command line."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
-
-
-@asynccontextmanager
-async def _serving(app: FastAPI, web: WebSection, listener: socket.socket) -> AsyncIterator["asyncio.Task[None]"]:
-    """Serve the pages while the block runs."""
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-        ssl_certfile=web.certificate,
-        ssl_keyfile=web.key,
-        proxy_headers=bool(web.proxies),
-        forwarded_allow_ips=list(web.proxies),
-        timeout_graceful_shutdown=CLOSING_S,
-    )
-    try:
-        config.load()
-    except OSError as error:
-        raise ConsoleError(
-            f"the certificate of the pages cannot be read: {error}", remedy="Mend certificate and key in [web]."
-        ) from error
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="pages")
-    try:
-        yield serving
-    finally:
-        server.should_exit = True
-        await asyncio.wait([serving], timeout=2 * CLOSING_S)
-        serving.cancel()
 
 
 async def _until_ended(serving: "asyncio.Task[None]") -> None:

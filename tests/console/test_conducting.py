@@ -1,6 +1,5 @@
 """What one console does at a time goes on whatever part of it fails, and is told once."""
 
-import asyncio
 import logging
 import threading
 import time
@@ -19,7 +18,6 @@ from edgeagent.console.database import Database
 from edgeagent.console.jobs import ask
 from edgeagent.console.leases import hold, holder_of
 from edgeagent.console.prometheus import Figures
-from edgeagent.console.running import LookAfter
 from edgeagent.console.tables import Device, Fleet, Job
 from edgeagent.duties import doing
 
@@ -111,18 +109,3 @@ def test_who_does_not_hold_the_lease_publishes_nothing(database: Database) -> No
                 looked_at.close()
 
     run(test())
-
-
-@pytest.mark.parametrize(("method", "looks"), [("GET", 0), ("HEAD", 0), ("POST", 1), ("DELETE", 1)])
-def test_what_somebody_changes_by_the_pages_is_looked_for_at_once(method: str, looks: int) -> None:
-    looked: list[None] = []
-
-    async def pages(*_: object) -> None:
-        assert looked == []  # not before it has been changed
-
-    async def nothing(*_: object) -> None:
-        raise AssertionError
-
-    application = LookAfter(pages, lambda: looked.append(None))
-    asyncio.run(application({"type": "http", "method": method}, nothing, nothing))  # type: ignore[arg-type]
-    assert len(looked) == looks

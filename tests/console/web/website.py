@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from edgeagent.console.database import Database
 from edgeagent.console.news import News
+from edgeagent.console.serving import configured
 from edgeagent.console.settings import ConsoleSettings, parse
 from edgeagent.console.tables import Audited
 from edgeagent.console.web import api_tokens
@@ -47,8 +48,7 @@ class Website:
         # Head and body of an answer are two writes; asyncio sets this only on sockets that name their protocol.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(self.app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configured(self.app, self.settings.web))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
