@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from brokers import HAS_MOSQUITTO, eventually, mosquitto, run, settings
@@ -13,8 +14,10 @@ from console.telling import birth, event, incoming, progress, sample, state
 from sqlalchemy import func, select
 
 from edgeagent.bus import connect
+from edgeagent.console.authority import Authority
 from edgeagent.console.backup import backup, restore
 from edgeagent.console.database import Database
+from edgeagent.console.enrolment import enrol, new_token, renew
 from edgeagent.console.errors import ConsoleError
 from edgeagent.console.filters import compiled
 from edgeagent.console.ingest import Incoming, ingest
@@ -25,6 +28,7 @@ from edgeagent.console.retention import prune
 from edgeagent.console.settings import KeepSection
 from edgeagent.console.tables import Device, Event, Fleet, HealthHour, Job, Tag
 from edgeagent.fleet import wire
+from edgeagent.fleet.identity_keys import make_key, request
 from edgeagent.messages import Message
 from edgeagent.topics import Address
 
@@ -157,6 +161,46 @@ def test_figures_tell_the_size_and_the_devices(database: Database) -> None:
     text = Figures(database).rendered().decode()
     assert 'edgeagent_console_devices{fleet="home",health="ok",state="online"} 1.0' in text
     assert "edgeagent_console_database_bytes" in text
+
+
+def test_two_fleets_that_make_a_token_for_one_name_at_once_do_not_both_get_it(database: Database) -> None:
+    with database.session() as session:
+        session.add(Fleet(name="plant", created=1.0))
+    both, made, refused = threading.Barrier(2), [], []
+
+    def make(fleet: str) -> None:
+        wanted: dict[str, Any] = {"fleet": fleet, "serial": "S", "device": "kitchen", "tags": {}, "by": "eva"}
+        try:
+            with database.session() as session:
+                session.execute(select(1))
+                both.wait()
+                made.append(new_token(session, **wanted, now=NOW, lasts_s=60.0)[0].fleet)
+        except ConsoleError as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=make, args=(fleet,)) for fleet in ("home", "plant")]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert (len(made), len(refused)) == (1, 1)
+
+
+def test_devices_are_enrolled_and_renewed(database: Database, tmp_path: Path) -> None:
+    authority = Authority.init(tmp_path / "a", "tests", NOW)
+    with database.session() as session:
+        _, secret = new_token(
+            session, fleet="home", serial="S", device="kitchen", tags={"floor": "2"}, by="eva", now=NOW, lasts_s=60.0
+        )
+    asked = wire.EnrolRequest(serial="S", token=secret, csr=request(make_key("file"), "x"))
+    enrolled = enrol(database, authority, "home", asked, NOW, nonce="n")
+    assert enrolled is not None
+    assert (enrolled.device, enrolled.problem) == ("kitchen", "")
+    wish = wire.RenewRequest(nonce="r", csr=request(make_key("file"), "x"))
+    answers = [renew(database, authority, "home", "kitchen", wish, NOW + number) for number in range(2)]
+    assert answers[0] is not None
+    assert answers[0].certificate
+    assert answers[0] == answers[1]
 
 
 def test_backups_are_made_by_its_own_tools_which_are_named_without_the_password(cluster: Postgres) -> None:

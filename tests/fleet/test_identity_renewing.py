@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from edgeagent.bus import connect
 from edgeagent.console import enrolment
-from edgeagent.console.authority import Authority
+from edgeagent.console.authority import Authority, Issued, common_name_of
 from edgeagent.console.database import Database
 from edgeagent.console.tables import Certificate, Device
 from edgeagent.errors import BusError, EdgeAgentError
@@ -76,6 +76,30 @@ def test_a_lost_answer_locks_nobody_out(broker: HardenedBroker, made: Database, 
         async with answering_console(broker, made):
             found = await enrol(broker.wish(secret), Identities(tmp_path))
         assert found.certificate.read_text() == lost.certificate
+
+    run(scene())
+
+
+class _Naming:
+    """An authority that signs the name that a request says, as servers that speak EST do."""
+
+    signs_subjects = True
+
+    def __init__(self, own: Authority) -> None:
+        self._own, self.trusted = own, own.trusted
+
+    def sign_device(self, csr_pem: str, fleet: str, device: str, now: float) -> Issued:  # noqa: ARG002
+        return self._own.sign_device(csr_pem, fleet, common_name_of(csr_pem), now)
+
+
+def test_a_device_is_told_its_name_where_the_authority_signs_what_a_request_says(
+    broker: HardenedBroker, made: Database, tmp_path: Path
+) -> None:
+    async def scene() -> None:
+        async with answering_console(broker, made, _Naming(broker.authority)):
+            found = await enrol(broker.wish(token(made)), Identities(tmp_path))
+        assert found.device == "kitchen"
+        assert ask(with_current(broker.console(), found)) == "accepted"
 
     run(scene())
 
