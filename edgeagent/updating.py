@@ -23,6 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from edgeagent import jobs
+from edgeagent.bounded_json import parse
 from edgeagent.errors import BusError, PayloadError, UpdateError
 from edgeagent.fleet.redacting import Redactor, secrets_of
 from edgeagent.fleet.telling import reject
@@ -136,7 +137,8 @@ class Updating:
     async def _refuse(self, payload: bytes, code: str, problem: str) -> None:
         job_id = jobs.name_of(payload)
         log.warning("job refused", extra={"job": job_id, "code": code, "problem": problem})
-        await reject(self._bus, self._address, job_id, code, problem)
+        if _is_update(payload):  # whether others are answered is for the owner's [fleet] enabled to say
+            await reject(self._bus, self._address, job_id, code, problem)
 
     def look(self) -> None:
         """Look at once at what there is to do."""
@@ -323,6 +325,13 @@ class Updating:
             if process.returncode is None:
                 process.kill()  # it may be killed at any point
                 await process.wait()
+
+
+def _is_update(payload: bytes) -> bool:
+    with suppress(PayloadError):
+        found = parse(payload, largest=jobs.LARGEST_JOB_BYTES)
+        return isinstance(found, dict) and found.get("kind") == "update"
+    return False
 
 
 def _cancel(journal: Journal, job_id: str) -> bool:
