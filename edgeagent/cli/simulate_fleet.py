@@ -21,7 +21,7 @@ def fleet(
     prefix: Annotated[str, typer.Option(help="Devices are called PREFIX-00001 and so on.")] = "sim",
     seed: Annotated[int, typer.Option(help="The same seed makes the same fleet.")] = 1,
     fail_share: Annotated[float, typer.Option(min=0, max=1, help="Share of devices whose update fails.")] = 0.0,
-    slow_share: Annotated[float, typer.Option(min=0, max=1, help="Share that takes ten times as long.")] = 0.0,
+    slow_share: Annotated[float, typer.Option(min=0, max=1, help="Share that takes four times as long.")] = 0.0,
     worse_share: Annotated[float, typer.Option(min=0, max=1, help="Share that hears worse once updated.")] = 0.0,
     bad_version: Annotated[str, typer.Option(help="Only this release fails, or makes worse.")] = "",
     update_s: Annotated[float, typer.Option(min=0.1, help="How long an update takes.")] = 30.0,

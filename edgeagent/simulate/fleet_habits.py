@@ -13,7 +13,7 @@ from typing import Literal
 
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
 
-SLOWER = 10.0
+SLOWER = 4.0
 """A slow device takes so many times as long for an update."""
 WORSE = 4.0
 """A device whose hearing has got worse refuses so many times as much."""

@@ -30,7 +30,7 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--devices", type=int, default=10_000)
     options.add_argument("--tls", action="store_true", help="with a certificate for each device")
-    options.add_argument("--update-s", type=float, default=40.0, help="how long an update takes on a device")
+    options.add_argument("--update-s", type=float, default=25.0, help="how long an update takes on a device")
     chosen = options.parse_args()
     try:
         # The broker has as many sockets as there are devices; it inherits this limit.

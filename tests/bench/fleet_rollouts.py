@@ -114,7 +114,7 @@ def _begun(made: World, database: Database, version: str) -> str:
         bake_s=1.0,
         success_share=0.5,  # so that it is the failure share that stops it
         failure_share=0.02,
-        failure_least=20,
+        failure_least=max(20, made.devices // 50),
         reached_share=0.9,
     )
     with database.session() as session:

@@ -253,6 +253,10 @@ def world(folder: Path, devices: int, *, is_secured: bool = False) -> Iterator[W
     )
     try:
         yield made
+    except AssertionError:
+        sys.stderr.write(f"--- the console's last words:\n{made.console.said()}\n")
+        sys.stderr.write(f"--- the broker's last words:\n{made.broker.said()}\n")
+        raise
     finally:
         if made.simulator is not None:
             made.simulator.end()
