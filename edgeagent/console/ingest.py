@@ -5,7 +5,8 @@ Rules:
     - All rows that a batch is about are read by one question, changed as `edgeagent.console.changes` says, and written
       together; what says nothing new writes nothing.
     - A device that we do not know, or that is retired, is not heard. At home (`adopt`) whoever is born is taken in.
-    - What devices tell of jobs has a step that only grows; what has ended stays as it is.
+    - What devices tell of jobs has a step that only grows; what has ended stays as it is, but for
+      what the console has ended itself (`edgeagent.console.jobs.may_still_tell`).
     - Of a device the newest events are kept, so that none fills the disk.
 """
 
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from edgeagent.console.changes import Known, cut, judge, note
 from edgeagent.console.heard import Heard, Incoming, Refused, heard
+from edgeagent.console.jobs import is_news, may_still_tell, state_told, under_the_clock
 from edgeagent.console.tables import Device, Event, Fleet, HealthHour, Installed, Job
 from edgeagent.console.versions import version_key
 from edgeagent.console.voice_hours import added
@@ -135,7 +137,7 @@ def _adopt(session: Session, strangers: Iterable[tuple[str, str]], now: float) -
 def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], now: float, effects: Effects) -> None:
     if not progress:
         return
-    names = ("id", "device", "rollout", "state", "step", "ended", "told", "reached")
+    names = ("id", "device", "rollout", "state", "step", "ended", "told", "reached", "due")
     columns = [_JOBS.c[name] for name in names]
     wanted = select(*columns).where(_JOBS.c.id.in_({said.job for _, said in progress})).order_by(_JOBS.c.id)
     rows = {row["id"]: dict(row) for row in session.execute(wanted.with_for_update()).mappings()}
@@ -147,29 +149,32 @@ def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], no
                 "unknown job" if row is None else "not its job" if row["device"] != device.id else "state"
             ] += 1
             continue
-        if row["ended"] is not None:
+        state, has_ended = state_told(said.state, said.code), row["ended"] is not None
+        if has_ended and not may_still_tell(row, state):
             continue
         change: dict[str, Any] = {"told": now, "reached": now if row["reached"] is None else row["reached"]}
-        if said.step > row["step"]:
-            change |= _of_job(said, now)
+        if not has_ended:
+            change |= under_the_clock(row, state, now)
+        if said.step > row["step"] and is_news(row, state):
+            change |= _of_job(said, state, now)
             effects.jobs.add(said.job)
             if row["rollout"] is not None:
                 effects.rollouts.add(row["rollout"])
-            if said.state in FAILED | SUCCEEDED:
-                problem = change["reason"] or said.state
-                device.set(job_problem=cut(problem, 500) if said.state in FAILED else "")
+            if state in FAILED | SUCCEEDED:
+                problem = change["reason"] or state
+                device.set(job_problem=cut(problem, 500) if state in FAILED else "")
         row |= change
         changed[said.job] = changed.get(said.job, {}) | change
     _update(session, _JOBS, changed)
 
 
-def _of_job(said: Progress, now: float) -> dict[str, Any]:
+def _of_job(said: Progress, state: str, now: float) -> dict[str, Any]:
     return {
-        "state": said.state,
+        "state": state,
         "step": said.step,
         "reason": cut(": ".join(part for part in (said.code, said.problem) if part), 2_500),
         "result": dict(said.result),
-        "ended": now if said.state in ENDS else None,
+        "ended": now if state in ENDS else None,
     }
 
 

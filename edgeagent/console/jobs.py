@@ -6,10 +6,12 @@ Rules:
     - The device's pointer names the newest of its open jobs; when that ends, the next one comes back to it.
     - What is called back is open until the device tells how it ended, or a while has passed; for a device that is not
       there, and has told nothing, it ends at once. The cancellation then stays on its pointer.
-    - What has ended stays ended. `ended` is set where nothing follows, by whoever ends it.
+    - What was ever on a pointer is called back on it, too, when it had been taken off again: its device may be at work.
+    - What has ended stays ended. `ended` is set where nothing follows, by whoever ends it. But what the console has
+      ended by itself, for want of an answer, ends as its device says, when that comes.
+    - Settings that are cancelled are taken back, as `edgeagent.console.wishes` says.
 """
 
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -21,10 +23,9 @@ from sqlalchemy.orm import Session
 from edgeagent.console.errors import ConsoleError
 from edgeagent.console.pointers import Due, due_messages, published, sweep_pointers
 from edgeagent.console.tables import Device, Job
-from edgeagent.fleet.settings_wanted import NEVER
-from edgeagent.fleet.wire import FleetJob, Setting, Settings
+from edgeagent.console.wishes import kept_before, merged, refuse_bad_settings, take_back, want_settings
+from edgeagent.fleet.wire import ENDS, UNDONE, FleetJob
 from edgeagent.jobs import UpdateJob
-from edgeagent.settings import AgentSettings
 
 __all__ = [
     "Due",
@@ -33,10 +34,14 @@ __all__ = [
     "call_back",
     "cancel",
     "due_messages",
+    "is_news",
+    "may_still_tell",
     "merged",
     "published",
     "refuse_bad_settings",
+    "state_told",
     "sweep",
+    "under_the_clock",
     "want_settings",
 ]
 
@@ -58,7 +63,6 @@ _OPTIONS: Mapping[str, TypeAdapter[Any]] = {
 }
 _NAMES = {"logs": {"lines", "since_s"}, "identify": {"seconds"}}
 _KINDS = ("update", "settings", "restart", "logs", "diagnostics", "self-test", "clips", "identify")
-_SETTINGS: TypeAdapter[Mapping[str, Setting]] = TypeAdapter(Settings)
 
 
 def ask(session: Session, device: Device, kind: str, options: Mapping[str, Any], *, by: str, now: float) -> Job:
@@ -73,7 +77,9 @@ def ask(session: Session, device: Device, kind: str, options: Mapping[str, Any],
     created = max(now, (newest or 0.0) + 0.001)  # the device goes by this which one is newer
     until = now + LASTS_S.get(kind, LASTS_ELSE_S)
     asked: Mapping[str, Any] = options
+    before: dict[str, Any] | None = None
     if kind == "settings":
+        before = kept_before(device.desired, options)
         asked = {"version": want_settings(session, device, options, by, now)}
     job_id = f"{int(now * 1000):012x}-{secrets.token_hex(4)}"
     body = body_of(job_id, kind, asked, created=created, not_after=until)
@@ -83,6 +89,7 @@ def ask(session: Session, device: Device, kind: str, options: Mapping[str, Any],
         device=device.id,
         kind=kind,
         body=body,
+        before=before,
         state="sent",
         created=created,
         created_by=by,
@@ -101,55 +108,39 @@ def cancel(session: Session, job: Job, *, by: str, now: float, reason: str = "")
     session.flush()
     words = f"Cancelled by {by}" + (f": {reason}" if reason else ".")
     call_back(session, Job.id == job.id, words, now)
+    take_back(session, Job.id == job.id, now)
     session.refresh(job)
 
 
-def want_settings(session: Session, device: Device, settings: Mapping[str, Any], by: str, now: float) -> int:
-    """Want settings of a device, beside those that are wanted already; return their version. Raise ConsoleError."""
-    changes = refuse_bad_settings(settings)
-    if not by:
-        raise ConsoleError("nobody wants these settings", remedy="Say who does.")
-    device.desired = merged(device.desired, changes)
-    device.desired_version += 1
-    device.desired_due, device.desired_tries = now, 0
-    session.flush()
-    return device.desired_version
+def may_still_tell(job: Mapping[str, Any], state: str) -> bool:
+    """Tell whether what a device says of a job that has ended changes it: its own end, where the console has ended it.
+
+    `job`: ended and told, as they are in its row.
+    """
+    return state in ENDS and (job["told"] is None or job["told"] < job["ended"])
 
 
-def merged(wanted: Mapping[str, Any], changes: Mapping[str, Setting]) -> dict[str, Any]:
-    """Return the settings that are wanted with those that change, as JSON has them."""
-    return {**wanted, **{key: list(one) if isinstance(one, tuple) else one for key, one in changes.items()}}
+def is_news(job: Mapping[str, Any], state: str) -> bool:
+    """Tell whether a higher step changes a job. One that took too long has failed, also if it was then cancelled.
+
+    `job`: state and ended, as they are in its row.
+    """
+    if job["ended"] is None:
+        return True
+    return bool(state != job["state"] and not (job["state"] == "timed out" and state in UNDONE))
 
 
-def refuse_bad_settings(settings: Mapping[str, Any]) -> Mapping[str, Setting]:
-    """Return settings that a device can have. Raise ConsoleError naming the key and what was expected."""
-    remedy = "`edgeagent settings show --docs` lists every setting with its meaning."
-    plain = {key: tuple(one) if isinstance(one, list) else one for key, one in settings.items()}
-    for key in plain:
-        if key in NEVER or key.rpartition(".")[2] == "password":
-            raise ConsoleError(f"{key} is not for the fleet to change", remedy="Change it on the device itself.")
-    try:
-        valid = _SETTINGS.validate_python(plain, strict=True)
-        # By way of JSON, since only there strict takes a list for a tuple, and text for a path.
-        AgentSettings.model_validate_json(json.dumps(_nested(valid)), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        problem = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
-        raise ConsoleError(f"{'.'.join(map(str, first['loc']))}: {problem}", remedy=remedy) from error
-    return valid
+def under_the_clock(job: Mapping[str, Any], state: str, now: float) -> dict[str, Any]:
+    """Return what changes in a job that its device tells of, although it was taken off its pointer: it is there again.
+
+    `job`: due, as it is in its row.
+    """
+    return {"due": now, "tries": 0} if job["due"] is None and state not in ENDS else {}
 
 
-def _nested(settings: Mapping[str, Setting]) -> dict[str, Any]:
-    document: dict[str, Any] = {}
-    for key, value in settings.items():
-        *tables, last = key.split(".")
-        table = document
-        for one in tables:
-            table = table.setdefault(one, {})
-            if not isinstance(table, dict):
-                raise ConsoleError(f"{key}: there is no such setting", remedy="Leave it out.")
-        table[last] = value
-    return document
+def state_told(state: str, code: str) -> str:
+    """Return the state of a job of which a device tells this."""
+    return "superseded" if state == "failed" and code == "superseded" else state
 
 
 def refuse_bad_options(kind: str, options: Mapping[str, Any]) -> None:
@@ -202,10 +193,11 @@ def supersede(session: Session, device: int, kind: str, family: str, by_what: st
 def call_back(session: Session, which: ColumnElement[bool], reason: str, now: float) -> None:
     """Call back all open jobs of these: those that were not sent end at once, also those that nobody has begun."""
     is_open = and_(which, Job.ended.is_(None))
-    _set(session, is_open, Job.state == "pending", state="skipped", reason=reason, ended=now)
+    _set(session, is_open, Job.state == "pending", Job.sent.is_(None), state="skipped", reason=reason, ended=now)
     is_away = exists().where(Device.id == Job.device, Device.online.is_(False))
     gone = {"state": "cancelled", "reason": reason, "ended": now}
-    _set(session, is_open, Job.told.is_(None), is_away, **gone, cancel=True, due=now, tries=0)
+    is_not_there = or_(is_away, Job.state == "pending")
+    _set(session, is_open, Job.told.is_(None), is_not_there, **gone, cancel=True, due=now, tries=0)
     asked = {"cancel": True, "reason": reason, "until": now + CANCEL_WAIT_S}
     _set(session, is_open, Job.cancel.is_(False), **asked, due=now, tries=0)
     session.expire_all()
@@ -245,7 +237,7 @@ def mark_reached(session: Session, which: ColumnElement[bool], now: float, timeo
         back["until"], got["until"] = None, now + timeout_s
         is_new = or_(is_new, Job.until.is_(None))
     _set(session, is_out, Job.told.is_(None), Job.reached.is_not(None), is_away, **back)
-    _set(session, is_out, is_new, or_(Job.told.is_not(None), and_(Job.sent.is_not(None), is_there)), **got)
+    _set(session, is_out, is_new, or_(Job.told.is_not(None), and_(Job.tries > 0, is_there)), **got)
 
 
 def _set(session: Session, *which: ColumnElement[bool], **values: Any) -> None:

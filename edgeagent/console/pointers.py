@@ -147,7 +147,7 @@ def sweep_pointers(session: Session, now: float) -> None:
         replaced = update(Job).where(is_off, Job.due.is_not(None), is_replaced)
         session.execute(replaced.values(due=None), execution_options=_QUIETLY)
     has_seen = update(Device).where(
-        Device.desired_due.is_not(None), Device.desired_tries > 0, Device.reported_version >= Device.desired_version
+        Device.desired_due.is_not(None), Device.desired_tries > 0, Device.reported_version == Device.desired_version
     )
     session.execute(has_seen.values(desired_due=None), execution_options=_QUIETLY)
     _take_births_in(session, now)

@@ -46,4 +46,6 @@ def standing_of(session: Session, rollout: Rollout) -> Standing:
         began=rollout.wave_began or 0.0,
         settled=rollout.wave_settled,
         forgiven=rollout.forgiven,
+        undone_seen=int(rollout.resumed.get("undone", 0)),
+        resumed=rollout.resumed.get("at"),
     )

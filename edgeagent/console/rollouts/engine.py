@@ -5,6 +5,8 @@ Rules:
     - What is done twice is done once: jobs have ids that follow from rollout and device, states change only from what
       they were. So two consoles that step at once do no harm.
     - Rows are changed in sets; a step in which nothing happens counts, and writes nothing.
+    - Settings of a rollout that is over, however it ended, stay wanted of those devices alone that have ended well; the
+      others get back what was wanted before. When it is stopped or aborted that happens at once.
 """
 
 import logging
@@ -23,6 +25,7 @@ from edgeagent.console.rollouts.rules import decide
 from edgeagent.console.rollouts.sending import call_back_unbegun, send
 from edgeagent.console.rollouts.windows import is_open
 from edgeagent.console.tables import Job, Rollout
+from edgeagent.console.wishes import take_back
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ def step(session: Session, now: float) -> None:
     under_way = select(Rollout).where(Rollout.state.in_(("running", "paused", "stopping"))).order_by(Rollout.created)
     # An operator who changes one meanwhile waits for us, or we for him.
     for rollout in session.scalars(under_way.with_for_update()).all():
+        if rollout.state == "stopping":  # whatever its plan says
+            _stop(session, rollout, now)
+            continue
         try:
             _carry_on(session, rollout, plan_of(rollout.plan), now)
         except AwayError:
@@ -47,9 +53,6 @@ def step(session: Session, now: float) -> None:
 
 
 def _carry_on(session: Session, rollout: Rollout, plan: Plan, now: float) -> None:
-    if rollout.state == "stopping":
-        _stop(session, rollout, now)
-        return
     is_new = rollout.wave_began is None
     if is_new:
         rollout.wave_began = rollout.began = now
@@ -76,8 +79,9 @@ def _apply(session: Session, rollout: Rollout, decision: Decision, now: float) -
         case Wait(reason=reason, settled=settled):
             if (rollout.reason, rollout.wave_settled) != (reason, settled):
                 rollout.reason, rollout.wave_settled = reason, settled
-        case GoOn(reason=reason):
-            values = {"wave": rollout.wave + 1, "wave_began": now, "wave_settled": None, "forgiven": 0}
+        case GoOn(reason=reason, forgiven=forgiven):
+            values: dict[str, Any] = {"wave": rollout.wave + 1, "wave_began": now, "wave_settled": None}
+            values |= {"forgiven": forgiven, "resumed": {}}
             health = next_wave(rollout.health)
             _to(session, rollout, "running", "running", reason, Rollout.wave == rollout.wave, **values, health=health)
         case Pause(reason=reason):
@@ -85,6 +89,7 @@ def _apply(session: Session, rollout: Rollout, decision: Decision, now: float) -
         case Stop(reason=reason):
             if _to(session, rollout, rollout.state, "stopping", reason, ends_as="stopped"):
                 call_back(session, Job.rollout == rollout.id, "The rollout was stopped: " + reason, now)
+                take_back(session, Job.rollout == rollout.id, now)
         case Finish(reason=reason):
             if _to(session, rollout, "running", "done", reason, ended=now):
                 _give_up_unreached(session, rollout, now)
@@ -104,6 +109,7 @@ def _to(session: Session, rollout: Rollout, old: str, new: str, reason: str, *wh
 
 def _stop(session: Session, rollout: Rollout, now: float) -> None:
     call_back(session, Job.rollout == rollout.id, f"The rollout was stopped: {rollout.reason}", now)
+    take_back(session, Job.rollout == rollout.id, now)
     if not session.scalar(select(exists().where(Job.rollout == rollout.id, Job.ended.is_(None)))):
         _to(session, rollout, "stopping", rollout.ends_as or "stopped", rollout.reason, ended=now)
 
@@ -113,3 +119,4 @@ def _give_up_unreached(session: Session, rollout: Rollout, now: float) -> None:
     reason = "It was not reached while the rollout lasted."
     statement = update(Job).where(mine).values(state="skipped", reason=reason, ended=now, due=now, until=None)
     session.execute(statement, execution_options=_QUIETLY)
+    take_back(session, Job.rollout == rollout.id, now)

@@ -61,7 +61,12 @@ def with_verdict(plan: Plan, question: Select[Any]) -> Select[Any]:
             return question.add_columns(Installed.version.label("has")).outerjoin(Installed, has_family)
         case SettingsTo():
             return question.add_columns(
-                Device.desired, Device.desired_version, Device.reported, Device.reported_version, Device.standing
+                Device.desired,
+                Device.desired_version,
+                Device.desired_seen,
+                Device.reported,
+                Device.reported_version,
+                Device.standing,
             )
         case _:
             return question
@@ -79,7 +84,7 @@ def verdict(plan: Plan, row: Row[Any]) -> tuple[str, str] | None:
                 return "skipped", f"It has something newer: {row.has}."
         case SettingsTo(settings=settings):
             wanted = {key: list(one) if isinstance(one, tuple) else one for key, one in settings.items()}
-            is_seen = row.standing == "applied" and row.reported_version >= row.desired_version
+            is_seen = row.standing == "applied" and row.reported_version == row.desired_version
             if is_seen and all(row.desired.get(key) == value for key, value in wanted.items()):
                 return "done", ALREADY
     return None
@@ -111,9 +116,14 @@ def let_go(session: Session, rollout: Rollout, plan: Plan, now: float) -> None:
     match = select(Device.id).where(matching(rollout.fleet, plan, now))
     for has_left, reason in ((Job.device.in_(retired), RETIRED), (Job.device.not_in(match), LEFT)):
         gone = update(Job).where(mine, has_left).values(state="skipped", reason=reason, ended=now)
+        # What was on the pointer before may be at work.
+        called = gone.where(Job.sent.is_not(None)).values(cancel=True, due=now, tries=0)
+        session.execute(called, execution_options=_QUIETLY)
         session.execute(gone, execution_options=_QUIETLY)
     was_left = and_(Job.rollout == rollout.id, Job.state == "skipped", Job.reason == LEFT)
     back = update(Job).where(was_left, Job.device.in_(match)).values(state="pending", reason="", ended=None)
+    uncalled = back.where(Job.cancel.is_(True)).values(cancel=False, due=now, tries=0)
+    session.execute(uncalled, execution_options=_QUIETLY)
     session.execute(back, execution_options=_QUIETLY)
 
 

@@ -89,7 +89,10 @@ class Shares(_Form):
 
 
 class Constant(_Form):
-    """So many devices in a minute, whatever came of those before: only the stopping rules hold it up."""
+    """So many devices in a minute, whatever came of those before: only the stopping rules hold it up.
+
+    Where there are too few devices for the failure share, `success_share` does.
+    """
 
     pace: Literal["constant"] = "constant"
     per_minute: Annotated[int, Field(ge=1, le=100_000)]
@@ -117,12 +120,14 @@ class Plan(_Form):
 
     Shares are of the devices that were asked and reached. A device that is offline is waited for: the job stays on its
     pointer. A wave in which `reached_share` was reached goes on without the others; when fewer are, it does so after
-    `reach_wait_s`, and enters the last wave only once somewhere something succeeded. When all others of the last wave
-    have ended, those that are not reached are waited for until `unreached_s` have passed; then the rollout is done.
+    `reach_wait_s`, and enters the last wave only once somewhere something succeeded; where nothing has after
+    `unreached_s`, it pauses. When all others of the last wave have ended, those that are not reached are waited for
+    until `unreached_s` have passed; then the rollout is done.
 
     The failure share counts in waves as in all; below `failure_least` ended devices it says nothing. Smaller fleets,
     and waves, are kept by `success_share`: a wave in which all that were reached have ended, too few of them well,
-    pauses the rollout until somebody has looked.
+    pauses the rollout until somebody has looked. So does one in which nothing succeeded and something was undone. At a
+    constant rate the success share counts in all waves together, in rollouts smaller than `failure_least`.
     """
 
     what: Annotated[UpdateTo | SettingsTo | Order, Field(discriminator="kind")]
@@ -213,8 +218,9 @@ class Counts:
 class Standing:
     """How a running rollout stands. Times in seconds since 1970, by the console's clock.
 
-    `settled`: since when enough of the running wave has done well. `forgiven`: failures of this wave that somebody has
-    seen and gone on with.
+    `settled`: since when enough of the running wave has done well. `forgiven`: failures of this wave (at a constant
+    rate: of all so far) that somebody has seen and gone on with, `undone_seen`: its undone ones. `resumed`: when
+    somebody has last resumed it in this wave.
     """
 
     waves: tuple[Counts, ...]
@@ -222,6 +228,8 @@ class Standing:
     began: float
     settled: float | None = None
     forgiven: int = 0
+    undone_seen: int = 0
+    resumed: float | None = None
 
     @property
     def current(self) -> Counts:
@@ -261,9 +269,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class GoOn:
-    """The next wave begins."""
+    """The next wave begins. `forgiven` is what to keep as `Standing.forgiven`."""
 
     reason: str
+    forgiven: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,11 @@ Rules, in this order:
       the last wave there is nothing left to protect: the rollout is done, and says how many have failed.
     - Enough have done well for the bake time, and the window is open: the next wave. The last wave only begins once
       somewhere in the rollout something has succeeded.
-    - A constant rate waits for no success, only for the minute.
+    - Nobody in a wave has succeeded, and jobs of it were cancelled or superseded: pause; nothing is known of it.
+    - Nothing has succeeded before the last wave, and `unreached_s` have passed: pause. Who resumes, once the wave has
+      lasted `reach_wait_s`, goes on without any success.
+    - A constant rate waits for no success, only for the minute. But a rollout that is too small for the failure share
+      pauses when too few of all that have ended so far have ended well.
     - The last wave is done when all have ended; for those that are not reached it waits until `unreached_s` have passed
       since it began.
 """
@@ -63,13 +67,26 @@ def is_enough(plan: Plan, counts: Counts, forgiven: int) -> bool:
     return counts.succeeded >= plan.success_share * of - _ROUNDING
 
 
+def failures_seen(plan: Plan, standing: Standing) -> int:
+    """Return the failures that are forgiven by whoever resumes now."""
+    return (standing.opened if isinstance(plan.pace, Constant) else standing.current).failed
+
+
 def _at_a_rate(plan: Plan, standing: Standing, now: float) -> Decision:
+    so_far = standing.opened
+    total = sum(counts.asked + counts.pending for counts in standing.waves)
+    of = so_far.ended - min(standing.forgiven, so_far.failed)
+    if total < plan.failure_least and so_far.succeeded < plan.success_share * of - _ROUNDING:
+        return Pause(
+            f"{so_far.failed} of the {so_far.ended} devices that have ended have failed, and {plan.success_share:.1%}"
+            " must succeed. Resume to go on all the same, or abort."
+        )
     if standing.current.pending:
         return _for_those_to_ask(plan, standing.current, now)
     at = standing.began + MINUTE_S
     if now < at:
         return Wait("The next devices are asked when the minute is over.", until=at)
-    return _for_the_window(plan, now) or GoOn("The minute is over.")
+    return _for_the_window(plan, now) or GoOn("The minute is over.", standing.forgiven)
 
 
 def _wave(plan: Plan, standing: Standing, now: float) -> Decision:
@@ -85,6 +102,11 @@ def _wave(plan: Plan, standing: Standing, now: float) -> Decision:
             f"{counts.failed} of the {counts.reached} devices of wave {standing.wave + 1} that were reached have"
             f" failed, and {plan.success_share:.1%} must succeed. Resume to go on all the same, or abort."
         )
+    if not counts.succeeded and counts.undone > standing.undone_seen:
+        return Pause(
+            f"No device of wave {standing.wave + 1} has succeeded; on {_devices(counts.undone)} it was cancelled, or"
+            " superseded. Resume to go on all the same, or abort."
+        )
     settled = now if standing.settled is None else standing.settled
     at = _next_at(plan, standing, settled)
     if now < at:
@@ -93,9 +115,20 @@ def _wave(plan: Plan, standing: Standing, now: float) -> Decision:
         return Wait(held.reason, held.until, settled)
     follows_last = standing.wave + 1 == len(standing.waves) - 1
     so_far = standing.opened
-    if follows_last and so_far.asked and not so_far.succeeded and not standing.forgiven:
-        return Wait("No device has succeeded yet: the last wave waits for one.", settled=settled)
+    is_untried = so_far.asked and not so_far.succeeded and not standing.forgiven
+    if follows_last and is_untried and not _was_resumed(plan, standing):
+        until = standing.began + plan.unreached_s
+        if now >= until:
+            return Pause("No device has succeeded yet. Resume to go on all the same, or abort.")
+        words = "No device has succeeded yet: the last wave waits for one. Pause and resume to go on without."
+        return Wait(words, until=until, settled=settled)
     return GoOn(_well(standing))
+
+
+def _was_resumed(plan: Plan, standing: Standing) -> bool:
+    """Tell whether somebody has resumed it who could see that the wave had its time to be reached."""
+    at_least = standing.began + min(plan.reach_wait_s, plan.unreached_s)
+    return standing.resumed is not None and standing.resumed >= at_least
 
 
 def _for_reach(plan: Plan, standing: Standing, now: float) -> Wait | None:

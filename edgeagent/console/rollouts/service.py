@@ -3,7 +3,7 @@
 Rules:
     - A rollout is asked for by its fleet and its id: that of another fleet is not there.
     - Who changes one names the revision that he has seen. When somebody else was faster, he is told who did what.
-    - Who made it does not agree to it: that is for a second person.
+    - Who made it, changed it or began it does not agree to it: that is for another person.
     - What has ended stays ended.
 """
 
@@ -21,8 +21,10 @@ from edgeagent.console.jobs import body_of, call_back, refuse_bad_options, refus
 from edgeagent.console.rollouts.counting import standing_of
 from edgeagent.console.rollouts.forecast import what_if
 from edgeagent.console.rollouts.nouns import MOST_WAVES, Constant, Plan, SettingsTo, UpdateTo, plan_of
+from edgeagent.console.rollouts.rules import failures_seen
 from edgeagent.console.rollouts.showing import NotThere, devices_of, get, summary
 from edgeagent.console.tables import Device, Fleet, Job, Rollout
+from edgeagent.console.wishes import take_back
 
 __all__ = [
     "Change",
@@ -96,6 +98,7 @@ def draft(session: Session, fleet: str, plan: Plan, *, title: str, by: str, now:
         created_by=by,
         changed_by=by,
         change="made it",
+        makers=[by],
     )
     session.add(rollout)
     session.flush()
@@ -104,19 +107,22 @@ def draft(session: Session, fleet: str, plan: Plan, *, title: str, by: str, now:
 
 def start(session: Session, fleet: str, rollout_id: str, change: Change) -> Rollout:
     """Begin a draft, or put it before a second person."""
-    plan = plan_of(get(session, fleet, rollout_id).plan)
+    row = get(session, fleet, rollout_id)
+    plan = plan_of(row.plan)
     if plan.needs_approval:
         state, reason = "waiting-for-approval", f"Waits for somebody other than {change.by} to agree."
     else:
         state, reason = "running", "Begins."
-    return _changed(session, fleet, rollout_id, change, ("draft",), "begun it", state=state, reason=reason)
+    values = {"state": state, "reason": reason, "makers": _with(row, change.by)}
+    return _changed(session, fleet, rollout_id, change, ("draft",), "begun it", **values)
 
 
 def approve(session: Session, fleet: str, rollout_id: str, change: Change) -> Rollout:
     """Agree to a rollout that somebody else has made. Raise ConsoleError for one's own."""
     row = get(session, fleet, rollout_id)
-    if change.by == row.created_by:
-        raise ConsoleError(f"{change.by} has made this rollout", remedy="Ask a second person to agree to it.")
+    if change.by in {row.created_by, *row.makers}:
+        did = "made this rollout" if change.by == row.created_by else "changed or begun this rollout"
+        raise ConsoleError(f"{change.by} has {did}", remedy="Ask another person to agree to it.")
     values = {"state": "running", "reason": f"Agreed to by {change.by}.", "approved_by": change.by}
     return _changed(session, fleet, rollout_id, change, ("waiting-for-approval",), "agreed to it", **values)
 
@@ -130,10 +136,12 @@ def pause(session: Session, fleet: str, rollout_id: str, change: Change) -> Roll
 def resume(session: Session, fleet: str, rollout_id: str, change: Change) -> Rollout:
     """Go on, with what has failed and what is known of voice health in this wave accepted."""
     row = get(session, fleet, rollout_id)
+    standing = standing_of(session, row)
     values = {
         "state": "running",
         "reason": f"Resumed by {change.by}.",
-        "forgiven": standing_of(session, row).current.failed,
+        "forgiven": failures_seen(plan_of(row.plan), standing),
+        "resumed": {"at": change.now, "undone": standing.current.undone},
         "health": dict(row.health) | {"accepted": row.wave},
     }
     return _changed(session, fleet, rollout_id, change, ("paused",), "resumed it", **values)
@@ -149,6 +157,7 @@ def abort(session: Session, fleet: str, rollout_id: str, change: Change) -> Roll
         values = {"state": "aborted", "reason": reason, "ended": change.now}
     row = _changed(session, fleet, rollout_id, change, before, "aborted it", **values)
     call_back(session, Job.rollout == rollout_id, f"The rollout was stopped: {reason}", change.now)
+    take_back(session, Job.rollout == rollout_id, change.now)
     return row
 
 
@@ -161,8 +170,8 @@ def entitle(session: Session, fleet: str, rollout_id: str, change: Change, title
 def replan(session: Session, fleet: str, rollout_id: str, change: Change, plan: Plan) -> Rollout:
     """Give a draft another plan."""
     refuse_bad_plan(session, fleet, plan, change.now)
-    document = plan.model_dump(mode="json")
-    return _changed(session, fleet, rollout_id, change, ("draft",), "given it another plan", plan=document)
+    values = {"plan": plan.model_dump(mode="json"), "makers": _with(get(session, fleet, rollout_id), change.by)}
+    return _changed(session, fleet, rollout_id, change, ("draft",), "given it another plan", **values)
 
 
 def rollouts_of(session: Session, fleet: str, *, states: Collection[str] = (), most: int = 100) -> list[Rollout]:
@@ -237,6 +246,10 @@ def _changed(
     if found.rowcount != 1:
         raise Conflict(f"{row.changed_by} has {row.change} meanwhile", remedy="Look at it as it stands now.")
     return row
+
+
+def _with(row: Rollout, by: str) -> list[str]:
+    return sorted({*row.makers, by})
 
 
 def _title(title: str) -> str:

@@ -135,7 +135,7 @@ def words_of(rollout: Rollout, plan: Plan, job: Job, *, online: bool, seen: floa
         case "waiting" if not online:
             return f"Not reached: offline{_since(plan, seen)}. It is asked as soon as it comes."
         case "waiting":
-            return "Asked just now." if job.sent is None else "Asked; has not answered."
+            return "Asked just now." if job.sent is None or job.tries == 0 else "Asked; has not answered."
         case "under_way" if job.cancel:
             return f"Is being called back. {job.reason}"
         case "under_way" if job.told is None:
