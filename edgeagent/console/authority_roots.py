@@ -22,8 +22,11 @@ from edgeagent.console.errors import ConsoleError
 
 DAY_S = 86_400.0
 ROOT_DAYS = 3_653
+LISTED_S = 91 * DAY_S
+"""How long what was revoked stays on the list: longer than a device's certificate lasts."""
 EARLIER_S = DAY_S
 """Certificates are valid from a day ago, so that clocks may be apart by hours."""
+_PASSING = x509.ReasonFlags.cessation_of_operation
 _AGAIN = "Copy the authority's folder back from a backup, or make a new one and enrol the devices anew."
 
 
@@ -41,6 +44,8 @@ class Revoked:
 
     serial: str
     at: float
+    is_passing: bool = False
+    """Whether it lasts minutes, and need not be on the next list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,17 @@ class Root:
         return Pair(pem_of(self.sign(builder.add_extension(alternative, critical=False))), key_pem(key))
 
     def crl(self, revoked: Iterable[Revoked], previous: bytes, now: float) -> bytes:
-        """Return a list of revoked certificates that is newer than the `previous` one (PEM, or nothing)."""
+        """Return a list of revoked certificates that is newer than the `previous` one (PEM, or nothing).
+
+        What stands on that one stays: a database that was put back does not know of it, and nothing is ever let in
+        again.
+        """
+        listed = {int(one.serial, 16): one for one in revoked}
         number, began = 1, dt.datetime.fromtimestamp(int(now - EARLIER_S), dt.UTC)
         if previous:
             last = x509.load_pem_x509_crl(previous)
             number = last.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number + 1
+            listed = {int(one.serial, 16): one for one in revoked_in(previous) if one.at > now - LISTED_S} | listed
             began = max(began, last.last_update_utc + dt.timedelta(seconds=1))
         builder = (
             x509.CertificateRevocationListBuilder()
@@ -87,9 +98,11 @@ class Root:
             .next_update(self.certificate.not_valid_after_utc)
             .add_extension(x509.CRLNumber(number), critical=False)
         )
-        for one in revoked:
-            entry = x509.RevokedCertificateBuilder().serial_number(int(one.serial, 16))
-            builder = builder.add_revoked_certificate(entry.revocation_date(_time(one.at)).build())
+        for serial, one in listed.items():
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(_time(one.at))
+            if one.is_passing:
+                entry = entry.add_extension(x509.CRLReason(_PASSING), critical=False)
+            builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
@@ -152,9 +165,15 @@ def name_in(certificate: bytes) -> str:
 
 
 def revoked_in(crl: bytes) -> list[Revoked]:
-    """Return what a list names. Raise ValueError if it is none."""
+    """Return what a list names, but for what was passing. Raise ValueError if it is none."""
     found = x509.load_pem_x509_crl(crl)
-    return [Revoked(f"{one.serial_number:x}", one.revocation_date_utc.timestamp()) for one in found]
+    lasting = [one for one in found if not _is_passing(one)]
+    return [Revoked(f"{one.serial_number:x}", one.revocation_date_utc.timestamp()) for one in lasting]
+
+
+def _is_passing(entry: x509.RevokedCertificate) -> bool:
+    reasons = [one.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
+    return any(one.reason == _PASSING for one in reasons)
 
 
 def client(subject: x509.Name, key: object, now: float, lasts_s: float) -> x509.CertificateBuilder:

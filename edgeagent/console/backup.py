@@ -2,6 +2,8 @@
 
 Rules:
     - A copy counts once it was read back, is undamaged, and is a console's database.
+    - What was decided after a backup was made is not in it: rollouts that went on then wait for a person, and no
+      secret of then enrols anybody (A63).
     - Nothing is put back while a console runs with the database, and what was there before is kept beside it.
     - PostgreSQL has its own tools, which do this better: they are named.
 """
@@ -20,6 +22,7 @@ from sqlalchemy import URL
 from edgeagent.console.database import Database
 from edgeagent.console.errors import AwayError, ConsoleError
 
+PUT_BACK = "The database was put back: see what has become of it since the backup, and resume it, or abort it."
 _BESIDE = ("-wal", "-shm")
 
 
@@ -78,6 +81,7 @@ def restore(database: Database, source: Path) -> Path | None:
             part.unlink(missing_ok=True)
             part.touch(mode=0o600)
             shutil.copyfile(source, part)
+            _make_careful(part)
             _write_through(part)
             before = _set_aside(file)
             part.replace(file)
@@ -86,6 +90,21 @@ def restore(database: Database, source: Path) -> Path | None:
         finally:
             part.unlink(missing_ok=True)
     return before
+
+
+def _make_careful(file: Path) -> None:
+    """Have nothing go on by itself that may have been stopped, or used, since the backup was made."""
+    try:
+        with closing(sqlite3.connect(file)) as database, database:
+            database.execute(
+                "UPDATE rollouts SET state = 'paused', reason = ?, revision = revision + 1 WHERE state = 'running'",
+                (PUT_BACK,),
+            )
+            database.execute(
+                "UPDATE enrolment_tokens SET revoked = ? WHERE used IS NULL AND revoked IS NULL", (time.time(),)
+            )
+    except sqlite3.Error as error:
+        raise ConsoleError(f"{file}: cannot be changed: {error}", remedy="Take another backup.") from error
 
 
 @contextmanager

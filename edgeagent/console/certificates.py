@@ -57,6 +57,18 @@ def revoked(session: Session, now: float) -> list[Revoked]:
     return [Revoked(serial, at or now) for serial, at in rows]
 
 
+def recall(session: Session, crl: Path, now: float) -> int:
+    """Note as revoked what the broker was seen to refuse, and a database that was put back does not know of."""
+    refused = _enforced(crl)
+    if not refused:
+        return 0
+    valid = (Certificate.revoked.is_(None), Certificate.not_after > now)
+    rows = session.scalars(select(Certificate).where(*valid, Certificate.serial.in_(refused))).all()
+    for row in rows:
+        row.revoked, row.revoked_for = now, "it was revoked before the database was put back"
+    return len(rows)
+
+
 def is_enforced(wanted: Sequence[Revoked], crl: Path) -> bool:
     """Tell whether the broker was seen to refuse everything that is revoked, and has let go of who had it."""
     return {one.serial for one in wanted} <= _enforced(crl)
@@ -83,7 +95,7 @@ def enforce(
             raise ConsoleError(
                 "the broker does not take certificates of this authority", remedy="Compare its cafile with authority/."
             )
-        listed = [*wanted, Revoked(canary.serial, now)]
+        listed = [*wanted, Revoked(canary.serial, now, is_passing=True)]
         previous, others = parted(_previous(broker.crl), authority)
         text = authority.crl(listed, previous, now)
         if broker.revoke:

@@ -2,6 +2,7 @@
 
 Rules:
     - The one that holds the lease does it; one that is gone is followed when its lease has run out.
+    - Nothing is judged before everything was heard that waited for this console, nor while it hears nothing.
     - What fails is told once, and tried again; it stops nothing else.
 """
 
@@ -14,12 +15,14 @@ from collections.abc import Callable
 from edgeagent import health
 from edgeagent.console import leases
 from edgeagent.console.authority import Authority
-from edgeagent.console.certificates import Broker, enforce, fresh, is_enforced, revoked
+from edgeagent.console.certificates import Broker, enforce, fresh, is_enforced, recall, revoked
 from edgeagent.console.database import Database
+from edgeagent.console.ingest import Effects
 from edgeagent.console.prometheus import Figures
 from edgeagent.console.retention import prune
 from edgeagent.console.rollouts.engine import step
 from edgeagent.console.settings import KeepSection
+from edgeagent.console.silence import give_up_silent
 from edgeagent.console.worker import Worker
 from edgeagent.errors import EdgeAgentError
 
@@ -28,6 +31,7 @@ log = logging.getLogger(__name__)
 CONDUCTOR = "conductor"
 CONDUCT_EVERY_S = 1.0
 ENFORCE_EVERY_S = 2.0
+SILENCE_EVERY_S = 15.0
 PRUNE_EVERY_S = 600.0
 AGAIN_AFTER_S = 5.0
 """What has failed is tried again after this long."""
@@ -41,6 +45,7 @@ class Conductor:
         self._database = database
         self._worker = worker
         self._figures = figures
+        self._silence_s = 0.0
         self._complaints: dict[str, str] = {}
         self._holder = f"{name}@{socket.gethostname()}"[:64]
 
@@ -54,7 +59,9 @@ class Conductor:
             self._figures.is_conductor.set(is_mine)
             if is_mine:
                 # A transaction of its own: what is due goes out also where a rollout cannot be advanced.
-                await self._tried("rollouts", self._step)
+                if self._worker.is_caught_up:
+                    await self._tried("rollouts", self._step)
+                    await self._give_up_silent()
                 self._worker.look()
             health.notify("WATCHDOG=1")
             await asyncio.sleep(CONDUCT_EVERY_S)
@@ -101,6 +108,19 @@ class Conductor:
             step(session, time.time())
         return True
 
+    async def _give_up_silent(self) -> None:
+        listened_s, at_s = self._worker.listened_s, time.monotonic()
+        if listened_s is None or at_s < self._silence_s:
+            return
+        self._silence_s = at_s + SILENCE_EVERY_S
+        effects = await self._tried("silence", lambda: self._silent(listened_s))
+        if isinstance(effects, Effects):
+            self._worker.tell(effects)
+
+    def _silent(self, listened_s: float) -> Effects:
+        with self._database.session() as session:
+            return give_up_silent(session, time.time(), listened_s)
+
     def _give_back(self) -> bool:
         with self._database.session() as session:
             leases.let_go(session, CONDUCTOR, self._holder)
@@ -119,7 +139,8 @@ def prune_all(database: Database, keep: KeepSection) -> bool:
 def enforce_all(database: Database, own: Authority, broker: Broker) -> bool:
     """Have the broker refuse every certificate that is revoked, where it does not yet."""
     now = time.time()
-    with database.reading() as session:
+    with database.session() as session:
+        recall(session, broker.crl, now)
         wanted = revoked(session, now)
         if is_enforced(wanted, broker.crl):
             return True

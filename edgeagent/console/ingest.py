@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
 
+from edgeagent.console.behind import want_anew
 from edgeagent.console.changes import Known, cut, judge, note
 from edgeagent.console.heard import Heard, Incoming, Refused, heard
 from edgeagent.console.jobs import is_news, may_still_tell, state_told, under_the_clock
@@ -74,8 +75,13 @@ class Effects:
         return Effects(*((a | b if isinstance(a, set) else a + b) for a, b in zip(mine, theirs, strict=True)))
 
 
-def ingest(session: Session, batch: Sequence[Incoming], now: float, *, adopt: bool = False) -> Effects:
-    """Write down what a batch of messages says; `now` is in seconds since 1970."""
+def ingest(
+    session: Session, batch: Sequence[Incoming], now: float, *, adopt: bool = False, is_live: bool = True
+) -> Effects:
+    """Write down what a batch of messages says; `now` is in seconds since 1970.
+
+    `is_live`: nothing waits for this console any more, so that what comes was said just now.
+    """
     effects = Effects()
     said: list[Heard] = []
     for incoming in batch:
@@ -88,29 +94,43 @@ def ingest(session: Session, batch: Sequence[Incoming], now: float, *, adopt: bo
     for what in said:
         if isinstance(what.said, EnrolRequest) and not what.retained:  # nobody waits for the answer to an old one
             effects.enrolments.append((what.fleet, what.tail, what.said))
-    _hear(session, [what for what in said if what.device], now, adopt=adopt, effects=effects)
+    of_devices = [what for what in said if what.device]
+    known = _all_known(session, of_devices, now, adopt=adopt)
+    _hear(session, of_devices, known, now, is_live=is_live, effects=effects)
     return effects
 
 
-def _hear(session: Session, said: Sequence[Heard], now: float, *, adopt: bool, effects: Effects) -> None:
-    names = {(what.fleet, what.device) for what in said}
-    known = _known(session, names)
+def _all_known(session: Session, said: Sequence[Heard], now: float, *, adopt: bool) -> dict[tuple[str, str], Known]:
+    known = _known(session, {(what.fleet, what.device) for what in said})
     if adopt and (strangers := {(w.fleet, w.device) for w in said if isinstance(w.said, Birth)} - known.keys()):
         _adopt(session, strangers, now)
         known |= _known(session, strangers)
+    return known
+
+
+def _hear(
+    session: Session,
+    said: Sequence[Heard],
+    known: Mapping[tuple[str, str], Known],
+    now: float,
+    *,
+    is_live: bool,
+    effects: Effects,
+) -> None:
     progress: list[tuple[Known, Progress]] = []
     for what in said:
         device = known.get((what.fleet, what.device))
         if device is None or device["retired"] is not None:
             effects.refused["unknown device" if device is None else "retired"] += 1
-        elif not note(device, what, now):
+        elif not note(device, what, now, is_live=is_live):
             effects.refused["earlier start"] += 1
         elif isinstance(what.said, Progress):
             progress.append((device, what.said))
         elif isinstance(what.said, RenewRequest):
             effects.renewals.append((what.fleet, what.device, what.said))
     _write_jobs(session, progress, now, effects)
-    _write(session, list(known.values()), now, effects)
+    want_anew(session, [device for device in known.values() if device.desired_at_least], now)
+    write(session, list(known.values()), now, effects)
 
 
 def _known(session: Session, names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Known]:
@@ -155,7 +175,8 @@ def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], no
         change: dict[str, Any] = {"told": now, "reached": now if row["reached"] is None else row["reached"]}
         if not has_ended:
             change |= under_the_clock(row, state, now)
-        if said.step > row["step"] and is_news(row, state):
+        is_end = state in ENDS and not has_ended  # of a device that was set up anew, and counts from 1 again
+        if (said.step > row["step"] or is_end) and is_news(row, state):
             change |= _of_job(said, state, now)
             effects.jobs.add(said.job)
             if row["rollout"] is not None:
@@ -178,7 +199,8 @@ def _of_job(said: Progress, state: str, now: float) -> dict[str, Any]:
     }
 
 
-def _write(session: Session, known: Sequence[Known], now: float, effects: Effects) -> None:
+def write(session: Session, known: Sequence[Known], now: float, effects: Effects) -> None:
+    """Write what has changed of devices, and what is noted beside them."""
     for device in known:
         if device.changed.keys() - {"seen"}:
             judge(device, now)
@@ -191,7 +213,7 @@ def _write(session: Session, known: Sequence[Known], now: float, effects: Effect
             effects.born.append((device["fleet"], device["name"]))
     _update(session, _DEVICES, {device.id: device.changed for device in known if device.changed})
     _write_installed(session, [device for device in known if device.releases is not None])
-    _write_hours(session, [device for device in known if device.counted], int(now // 3_600))
+    _write_hours(session, [device for device in known if device.counted])
     _write_events(session, [device for device in known if device.events], now)
 
 
@@ -221,27 +243,28 @@ def _write_installed(session: Session, devices: Sequence[Known]) -> None:
         session.connection().execute(insert(Installed), rows)
 
 
-def _write_hours(session: Session, devices: Sequence[Known], hour: int) -> None:
-    if not devices:
+def _write_hours(session: Session, devices: Sequence[Known]) -> None:
+    counted = [(device.id, *one) for device in devices for one in device.counted]
+    if not counted:
         return
-    which = (_HOURS.c.hour == hour, _HOURS.c.device.in_([device.id for device in devices]))
-    there = {row["device"]: dict(row) for row in session.execute(select(_HOURS).where(*which)).mappings()}
-    fresh, changed = [], []
-    for device in devices:
-        columns: Mapping[str, Any] = there.get(device.id, {})
-        for counted, gauges in device.counted:
-            columns = added(columns, counted, gauges)
-        if device.id in there:
-            changed.append({f"b_{name}": value for name, value in columns.items()} | {"b_device": device.id})
-        else:
-            fresh.append({"device": device.id, "hour": hour, **columns})
+    which = (_HOURS.c.hour.in_({one[1] for one in counted}), _HOURS.c.device.in_({one[0] for one in counted}))
+    rows = session.execute(select(_HOURS).where(*which)).mappings()
+    there = {(row["device"], row["hour"]): dict(row) for row in rows}
+    sums: dict[tuple[int, int], Mapping[str, Any]] = {}
+    for device, hour, what, gauges in counted:
+        place = device, hour
+        sums[place] = added(sums.get(place, there.get(place, {})), what, gauges)
     connection = session.connection()
-    if fresh:
+    if fresh := [{"device": key[0], "hour": key[1], **more} for key, more in sums.items() if key not in there]:
         connection.execute(insert(HealthHour), fresh)
-    if changed:
+    if changed := [
+        {f"b_{name}": value for name, value in more.items()} | {"b_device": key[0], "b_hour": key[1]}
+        for key, more in sums.items()
+        if key in there
+    ]:
         names = [column.name for column in _HOURS.c if not column.primary_key]
         values = {name: bindparam(f"b_{name}", type_=_HOURS.c[name].type) for name in names}
-        which_one = (_HOURS.c.device == bindparam("b_device"), _HOURS.c.hour == hour)
+        which_one = (_HOURS.c.device == bindparam("b_device"), _HOURS.c.hour == bindparam("b_hour"))
         connection.execute(update(_HOURS).where(*which_one).values(values), changed)
 
 

@@ -100,6 +100,16 @@ def test_claims_come_from_a_root_of_their_own(authority: Authority) -> None:
         claim.verify_directly_issued_by(parsed(authority.trusted))
 
 
+def test_what_was_revoked_stays_on_the_list_although_a_database_that_was_put_back_does_not_know_it(
+    authority: Authority,
+) -> None:
+    listed = [Revoked("ab", NOW), Revoked("cd", NOW, is_passing=True), Revoked("ef", NOW - 92 * DAY)]
+    first = authority.crl(listed, b"", NOW)
+    second = authority.crl([Revoked("12", NOW)], first, NOW + 1)
+    assert {f"{one.serial_number:x}" for one in x509.load_pem_x509_crl(first)} == {"ab", "cd", "ef"}
+    assert {f"{one.serial_number:x}" for one in x509.load_pem_x509_crl(second)} == {"ab", "12"}
+
+
 def test_a_list_is_newer_than_the_one_before_even_within_a_second_or_with_a_clock_set_back(
     authority: Authority,
 ) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from edgeagent.console.backup import backup, check, in_use, restore
+from edgeagent.console.backup import PUT_BACK, backup, check, in_use, restore
 from edgeagent.console.database import Database
 from edgeagent.console.errors import ConsoleError
-from edgeagent.console.tables import Kept
+from edgeagent.console.tables import EnrolmentToken, Fleet, Kept, Rollout
 
 
 @pytest.fixture
@@ -147,3 +147,29 @@ def test_a_backup_tells_its_revision(database: Database, tmp_path: Path) -> None
     assert check(tmp_path / "copy") == "0001"
     with database.reading() as session:
         assert session.scalar(select(func.count()).select_from(Kept)) == 1
+
+
+def test_what_may_have_been_stopped_or_used_since_the_backup_does_not_go_on_by_itself_a63(
+    database: Database, tmp_path: Path
+) -> None:
+    with database.session() as session:
+        session.add(Fleet(name="home", created=1.0))
+        session.flush()
+        more = {"fleet": "home", "plan": {}, "created": 1.0, "created_by": "anna"}
+        session.add_all(Rollout(id=state, state=state, **more) for state in ("running", "draft", "done", "stopping"))
+        secret = {"fleet": "home", "serial": "s", "device": "d", "created": 1.0, "created_by": "anna", "expires": 9e9}
+        session.add(EnrolmentToken(id="open", hash="a", **secret))
+        session.add(EnrolmentToken(id="used", hash="b", used=2.0, **secret))
+    backup(database, tmp_path / "copy")
+    database.close()
+    restore(database, tmp_path / "copy")
+    with database.reading() as session:
+        assert {one.id: one.state for one in session.scalars(select(Rollout))} == {
+            "running": "paused",
+            "draft": "draft",
+            "done": "done",
+            "stopping": "stopping",
+        }
+        assert session.get_one(Rollout, "running").reason == PUT_BACK
+        assert session.get_one(EnrolmentToken, "open").revoked is not None
+        assert session.get_one(EnrolmentToken, "used").revoked is None

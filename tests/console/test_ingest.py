@@ -218,11 +218,80 @@ def test_samples_that_are_lost_cost_resolution_and_no_counts(database: Database)
     assert total(database) == 900
 
 
-def test_another_start_counts_from_nothing_and_an_earlier_one_no_more(database: Database) -> None:
+def test_another_start_counts_from_nothing_and_an_earlier_one_from_where_it_was(database: Database) -> None:
     hear(database, birth("kitchen"), sample("kitchen", 600, decisions=100))
     hear(database, birth("kitchen", "boot-2"), sample("kitchen", 60, "boot-2", decisions=3))
-    assert hear(database, sample("kitchen", 700, decisions=150)).refused == {"earlier start": 1}
-    assert total(database) == 103
+    late = sample("kitchen", 700, decisions=150, gauges={"temperature_c": 99.0})
+    hear(database, late, late)
+    assert total(database) == 153
+    assert (device(database).boot, device(database).gauges) == ("boot-2", {})
+    hear(database, sample("kitchen", 120, "boot-2", decisions=4), sample("kitchen", 800, decisions=151))
+    assert total(database) == 155
+
+
+def test_samples_of_a_start_that_we_never_met_are_counted_and_begin_none(database: Database) -> None:
+    hear(database, birth("kitchen", "a"), state("kitchen", "a", 1), sample("kitchen", 60, "a", decisions=1))
+    hear(database, will("kitchen", "a"))
+    hear(database, birth("kitchen", "c"), state("kitchen", "c", 1))
+    hear(database, sample("kitchen", 300, "a", decisions=3), sample("kitchen", 300, "b", decisions=5))
+    assert (device(database).boot, total(database)) == ("c", 8)
+    hear(database, sample("kitchen", 600, "b", decisions=6), sample("kitchen", 60, "c", decisions=1))
+    assert total(database) == 10
+    assert not hear(database, will("kitchen", "c")).refused
+    assert not device(database).online
+
+
+def test_what_an_unknown_start_counted_before_we_knew_the_device_is_left_out(database: Database) -> None:
+    hear(database, birth("kitchen", "c"), now=100.0)
+    hear(database, sample("kitchen", 300, "b", decisions=5), now=100.0)
+    assert total(database) == 0
+
+
+def test_samples_that_waited_count_in_the_hour_in_which_they_were_taken(database: Database) -> None:
+    hear(database, birth("kitchen"), state("kitchen", at=NOW), sample("kitchen", 60, at=NOW, decisions=1))
+    later = NOW + 10 * 3_600
+    waiting = [sample("kitchen", n * 3_600, at=NOW + n * 3_600, decisions=1 + n) for n in range(1, 4)]
+    hear(database, *waiting, now=later)
+    first = int(NOW // 3_600)
+    assert [(one.hour - first, one.decisions) for one in hours(database)] == [(0, 1), (1, 1), (2, 1), (3, 1)]
+
+
+def test_samples_of_a_clock_that_is_wrong_count_in_the_hour_in_which_they_come(database: Database) -> None:
+    hear(database, birth("kitchen"), state("kitchen", at=NOW - 7_200))
+    hear(database, sample("kitchen", 60, at=NOW - 7_200, decisions=1))
+    assert [one.hour for one in hours(database)] == [int(NOW // 3_600)]
+
+
+@pytest.mark.parametrize(("at", "expected"), [(NOW - 3 * 3_600, None), (NOW, 0.0), (NOW + 600, 600.0)])
+def test_what_waited_for_the_console_shows_no_clock_that_is_behind(
+    database: Database, at: float, expected: float | None
+) -> None:
+    with database.session() as session:
+        ingest(session, [incoming(birth("kitchen")), incoming(state("kitchen", at=at))], NOW, is_live=False)
+    assert device(database).clock_ahead_s == expected
+    if expected is None:
+        assert device(database).health == "ok"
+
+
+def test_settings_are_wanted_anew_above_a_version_that_the_device_has_already(database: Database) -> None:
+    with database.session() as session:
+        kitchen = session.scalars(select(Device).where(Device.name == "kitchen")).one()
+        kitchen.desired, kitchen.desired_version = {"hearing.unsure_below": 0.4}, 3
+    for name in ("kitchen", "hall"):
+        hear(database, wire.reported(Address("home", name), reported(50)))
+    kitchen, hall = device(database), device(database, "hall")
+    assert (kitchen.desired_version, kitchen.desired_due, hall.desired_version, hall.desired_due) == (51, NOW, 50, None)
+    hear(database, birth("kitchen", desired=51), now=NOW + 1)
+    assert (device(database).desired_version, device(database).desired_due) == (51, NOW)
+
+
+def test_the_end_of_a_job_counts_although_its_device_was_set_up_anew_and_counts_from_one(database: Database) -> None:
+    job(database, "j-1")
+    hear(database, progress("kitchen", "j-1", 6, "testing"))
+    hear(database, birth("kitchen", "new-card"), progress("kitchen", "j-1", 2, "confirmed"))
+    with database.reading() as session:
+        row = session.get_one(Job, "j-1")
+        assert (row.state, row.ended) == ("confirmed", NOW)
 
 
 def test_counters_that_go_back_or_jump_do_not_spoil_the_sum(database: Database) -> None:
