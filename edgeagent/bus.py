@@ -24,6 +24,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgeagent import topics
 from edgeagent.connection import LARGEST_PACKET_BYTES, LostError, Version, Will
@@ -33,6 +34,7 @@ from edgeagent.inbox import Received
 from edgeagent.link import Bus
 from edgeagent.messages import Message
 from edgeagent.settings import BrokerSettings
+from edgeagent.subscriptions import AS_PUBLISHED
 
 __all__ = ["Bus", "Received", "connect"]
 
@@ -147,7 +149,13 @@ class _Connection:
         return sent.mid
 
     def subscribe(self, filters: Sequence[tuple[str, int]]) -> int | None:
-        return self._client.subscribe(list(filters))[1]
+        if self.version != "5":
+            return self._client.subscribe([(pattern, wish & ~AS_PUBLISHED) for pattern, wish in filters])[1]
+        asked = [
+            (pattern, SubscribeOptions(wish & ~AS_PUBLISHED, retainAsPublished=bool(wish & AS_PUBLISHED)))
+            for pattern, wish in filters
+        ]
+        return self._client.subscribe(asked)[1]
 
     async def farewell(self) -> None:
         self._is_farewell = True

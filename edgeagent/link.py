@@ -23,7 +23,7 @@ from edgeagent.inbox import Inbox, Received
 from edgeagent.messages import Message
 from edgeagent.outbox import Outbox, packet_bytes
 from edgeagent.settings import BrokerSettings
-from edgeagent.subscriptions import Subscriptions
+from edgeagent.subscriptions import AS_PUBLISHED, Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -144,14 +144,18 @@ class Bus:
         expiry_s = ORDER_EXPIRY_S if message.expiry_s is None else message.expiry_s
         connection.publish(replace(message, qos=0, retain=False, expiry_s=expiry_s))
 
-    def subscribe(self, *filters: str, qos: Literal[0, 1] = 1) -> None:
-        """Ask for messages, now and whenever the broker has forgotten. Raise BusError for what is no topic filter."""
-        fresh = self._subscriptions.fresh(filters, qos)  # of thousands, asked again with every device, few are
+    def subscribe(self, *filters: str, qos: Literal[0, 1] = 1, as_published: bool = False) -> None:
+        """Ask for messages, now and whenever the broker has forgotten. Raise BusError for what is no topic filter.
+
+        `as_published` (MQTT 5) has those that come at once say, too, whether the broker retains them.
+        """
+        wanted = qos | AS_PUBLISHED if as_published else qos
+        fresh = self._subscriptions.fresh(filters, wanted)  # of thousands, asked again with every device, few are
         for pattern in fresh:
             if not topics.is_filter(pattern):
                 raise BusError(f"{pattern!r} is not a topic filter", remedy="Check the discovery prefix in [broker].")
         if fresh:
-            self._subscriptions.want(fresh, qos)
+            self._subscriptions.want(fresh, wanted)
             self._ask()
 
     async def received(self) -> AsyncIterator[Received]:

@@ -8,12 +8,14 @@ Rules:
 
 from collections.abc import Iterable, Sequence
 
+AS_PUBLISHED = 1 << 3
+"""Beside the quality of service, as MQTT 5 has it (3.8.3.1): messages keep their mark of being retained."""
 AT_ONCE = 50
 """Filters in one SUBSCRIBE, so that it fits a small packet limit."""
 
 
 class Subscriptions:
-    """The filters, with the quality of service that is asked for."""
+    """The filters, with the quality of service that is asked for, and AS_PUBLISHED."""
 
     def __init__(self) -> None:
         """Want nothing yet."""

@@ -5,7 +5,7 @@ Rules:
     - Whoever can ask can ask on and on, by a claim that was lost: a wrong token costs one look for many together, and
       a few a second are answered. The right ones among them are answered all.
     - What goes wrong with one spoils no other.
-    - A question that is retained is none: it is taken away from the broker.
+    - A question that is retained is none: it is taken away from the broker. Whose fleet is not ours gets no answer.
 """
 
 import asyncio
@@ -14,15 +14,18 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import TypeVar
 
+from sqlalchemy import select
+
 from edgeagent.console.authority import Signer
 from edgeagent.console.database import Database
 from edgeagent.console.enrolment import enrol, hash_of, known, renew
 from edgeagent.console.errors import ConsoleError
 from edgeagent.console.ingest import Effects
+from edgeagent.console.tables import Fleet
 from edgeagent.fleet import wire
 from edgeagent.inbox import Received
 from edgeagent.messages import Message
-from edgeagent.topics import Address
+from edgeagent.topics import VERSION, Address
 
 EXPIRY_S = 60
 """Who asks, asks again after less."""
@@ -86,21 +89,22 @@ class Answering:
     async def _heard(self, asked: list[tuple[str, str, wire.EnrolRequest]]) -> list[_Question]:
         """Return what is answered: all whose tokens there are, and a few others."""
         try:
-            there = await asyncio.to_thread(self._known, [hash_of(one.token) for _, _, one in asked])
+            fleets, there = await asyncio.to_thread(self._known, [hash_of(one.token) for _, _, one in asked])
         except ConsoleError as error:
             self._complain(error)
-            there = set()
-        right = [question for question in asked if hash_of(question[2].token) in there]
-        wrong = [question for question in asked if hash_of(question[2].token) not in there]
+            return []  # it is asked again
+        ours = [question for question in asked if question[0] in fleets]
+        right = [question for question in ours if hash_of(question[2].token) in there]
+        wrong = [question for question in ours if hash_of(question[2].token) not in there]
         if len(wrong) > MOST_WRONG:
             self._drop(len(wrong) - MOST_WRONG)
         return [*right, *wrong[:MOST_WRONG]]
 
-    def _known(self, hashes: list[str]) -> set[str]:
+    def _known(self, hashes: list[str]) -> tuple[set[str], set[str]]:
         if not hashes:
-            return set()
+            return set(), set()
         with self._database.reading() as session:
-            return known(session, hashes)
+            return set(session.scalars(select(Fleet.name))), known(session, hashes)
 
     async def _one(self, question: _Question, tell: Callable[[Message], Awaitable[None]]) -> None:
         async with self._room:
@@ -130,6 +134,11 @@ class Answering:
         except Exception as error:  # noqa: BLE001  # a request that nobody has thought of must not stop all others
             self._complain(error)
             return wire.Certified(nonce=nonce, problem=FAILED)
+
+
+def questions(*, is_shared: bool) -> str:
+    """Return where is asked for identities: in every fleet, since whoever may ask may fill the broker under any."""
+    return f"{'$share/console/' if is_shared else ''}ea/{VERSION}/+/enrol/+/req"
 
 
 def taken_away(received: Iterable[Received]) -> list[Message]:
