@@ -2,8 +2,8 @@
 
 Rules:
     - A version is above all that the console has wanted and the device has told of: after a restore of the database the
-      device may know higher ones, and would not hear lower ones (`edgeagent.console.behind`). It has seen a wish when it
-      tells that very version.
+      device may know higher ones, and would not hear lower ones (`edgeagent.console.behind`). It has seen a wish when
+      it tells that very version.
     - What a job changes is kept with it. It is taken back by key: where something else was wanted since, that stays.
 """
 

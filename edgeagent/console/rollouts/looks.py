@@ -2,7 +2,7 @@
 
 Rules:
     - With it: who has succeeded, in the hours after that. Without: who is still to be asked. Both only since the
-      running wave began, so that both have the same days.
+      running wave began, and hour by hour, so that the same hours are compared.
     - A look is taken every LOOK_S at most, and when `statistics.is_time_to_look` says so; its number is kept, for each
       look costs a part of alpha.
 """
@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from edgeagent.console.rollouts.nouns import Health, Plan
-from edgeagent.console.rollouts.statistics import Comparison, Tally, compare, is_time_to_look
+from edgeagent.console.rollouts.statistics import Comparison, Hours, Tally, compare, is_time_to_look
 from edgeagent.console.tables import HealthHour, Job, Rollout
 from edgeagent.fleet.wire import SUCCEEDED
 
@@ -51,18 +51,19 @@ def _look(session: Session, rollout: Rollout, plan: Plan, kept: dict[str, Any], 
         return {"looked": now}
     look = int(kept.get("looks", 0)) + 1
     without = and_(since, Job.state == "pending")
-    found = compare(_tallies(session, has_it), _tallies(session, without), alpha=plan.health.alpha, look=look)
+    found = compare(_hours(session, has_it), _hours(session, without), alpha=plan.health.alpha, look=look)
     if all(one.verdict == "too little" for one in found):
         return {"looked": now, "compared": [asdict(one) for one in found]}  # nothing was tested, nothing is spent
     return {"looked": now, "looks": look, "cases": cases, "compared": [asdict(one) for one in found]}
 
 
-def _tallies(session: Session, which: ColumnElement[bool]) -> list[Tally]:
+def _hours(session: Session, which: ColumnElement[bool]) -> list[Hours]:
     devices = select(Job.device).join(HealthHour, HealthHour.device == Job.device).where(which)
     some = devices.group_by(Job.device).order_by(func.min(Job.wave), Job.device).limit(MOST_DEVICES).subquery()
     rows = session.execute(
         select(
             HealthHour.device,
+            HealthHour.hour,
             HealthHour.decisions,
             HealthHour.rejected,
             HealthHour.repeated,
@@ -72,8 +73,8 @@ def _tallies(session: Session, which: ColumnElement[bool]) -> list[Tally]:
         .join(Job, Job.device == HealthHour.device)
         .where(which, HealthHour.device.in_(select(some.c.device)))
     )
-    found: dict[int, Tally] = {}
-    for device, decisions, rejected, repeated, ended_by_cap, decision_ms in rows:
-        hour = Tally(decisions, rejected, repeated, ended_by_cap, tuple(decision_ms or ()))
-        found[device] = found[device].plus(hour) if device in found else hour
+    found: dict[int, dict[int, Tally]] = {}
+    for device, hour, decisions, rejected, repeated, ended_by_cap, decision_ms in rows:
+        tally = Tally(decisions, rejected, repeated, ended_by_cap, tuple(decision_ms or ()))
+        found.setdefault(device, {})[hour] = tally
     return list(found.values())

@@ -2,10 +2,14 @@
 
 Rules:
     - What is compared: rejected, repeated and ended by the cap, each per decision; and the mean time of a decision.
-    - Devices are the units, not decisions: shares are ratios of sums, with the variance that devices differ by
-      (Cochran, Sampling Techniques, 3rd ed., 6.4), and none weighs more than LOUDEST says, so that one talkative house
-      neither decides nor makes sure. For mean times: Welch's test of the devices' means. Both by Student's t with
-      Satterthwaite's degrees of freedom, one-sided.
+    - The same hours are compared: an evening with the television on is no release's fault. In each hour both groups
+      have a rate; an hour weighs n m / (n + m) for n decisions with it and m without (as Mantel and Haenszel weigh),
+      so that an hour in which only one group was heard weighs nothing. The rates that are shown are the means of the
+      hours' rates by these weights, and what is tested is their difference.
+    - Devices are the units, not decisions: the variance is that by which the mean changes when one device is left out
+      of all its hours (the jackknife; with one hour that of a ratio: Cochran, Sampling Techniques, 3rd ed., 6.4). None
+      weighs more than LOUDEST says, so that one talkative house neither decides nor makes sure. Tested by Student's t
+      with Satterthwaite's degrees of freedom, one-sided.
     - A group of fewer than LEAST_DEVICES devices or LEAST_CASES decisions says nothing.
     - It is looked several times, so each look gets its part of alpha: the k-th 6 / (pi k)^2 of it, which is all of it
       for endlessly many looks; and each measure gets a fourth of that (Bonferroni). The chance of any false alarm in
@@ -18,15 +22,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from statistics import fmean, median, variance
+from statistics import median
 from typing import Literal
 
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
 
 LEAST_DEVICES = 15
 LEAST_CASES = 300
-LEAST_CASES_OF_A_MEAN = 5
-"""Decisions of a device before its mean time says anything."""
+LEAST_IN_AN_HOUR = 5
+"""Devices of each group that were heard in an hour before it counts: of fewer the variance is not known."""
 LOUDEST = 4.0
 """Times the median of its group that a device's decisions weigh at most: a ratio follows who dominates it, and then its
 variance does not see that (only what differs from the ratio counts)."""
@@ -92,16 +96,23 @@ class _Group:
     """Variance of the rate."""
 
 
+Hours = Mapping[int, Tally]
+"""What one device counted, by hours since 1970."""
+_Counted = Mapping[int, tuple[float, float]]
+"""What one device counted of one measure, and of how many, by hours."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Measure:
     title: str
-    of: Callable[[Sequence[Tally]], _Group]
+    of: Callable[[Tally], tuple[float, float]]
+    """What is counted, and of how many decisions."""
     least: float
     unit: Callable[[float], str]
 
 
-def compare(with_it: Sequence[Tally], without: Sequence[Tally], *, alpha: float, look: int) -> tuple[Comparison, ...]:
-    """Compare those who have it with those who have not, at the `look`-th look, from 1."""
+def compare(with_it: Sequence[Hours], without: Sequence[Hours], *, alpha: float, look: int) -> tuple[Comparison, ...]:
+    """Compare those who have it with those who have not, in the same hours, at the `look`-th look, from 1."""
     level = level_of(alpha, look)
     return tuple(_compared(name, one, with_it, without, level) for name, one in MEASURES.items())
 
@@ -155,54 +166,93 @@ def _not_zero(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
-def _share(cases_of: Callable[[Tally], int]) -> Callable[[Sequence[Tally]], _Group]:
-    def group(tallies: Sequence[Tally]) -> _Group:
-        heard = [one for one in tallies if one.decisions > 0]
-        cases = sum(one.decisions for one in heard)
-        if len(heard) < 2:  # noqa: PLR2004  # no variance of one
-            return _Group(len(heard), cases, 0.0, 0.0)
-        loudest = LOUDEST * median(one.decisions for one in heard)
-        weighed = [(cases_of(one) * min(1.0, loudest / one.decisions), min(one.decisions, loudest)) for one in heard]
-        of = sum(decisions for _, decisions in weighed)
-        rate = sum(share for share, _ in weighed) / of
-        squares = sum((share - rate * decisions) ** 2 for share, decisions in weighed)
-        return _Group(len(heard), cases, rate, len(heard) / (len(heard) - 1) * squares / of**2)
-
-    return group
+def _counted(devices: Sequence[Hours], of: Callable[[Tally], tuple[float, float]]) -> list[_Counted]:
+    by_hour = ({hour: of(tally) for hour, tally in hours.items()} for hours in devices)
+    found = ({hour: one for hour, one in hours.items() if one[1] > 0} for hours in by_hour)
+    return [hours for hours in found if hours]
 
 
-def _time(tallies: Sequence[Tally]) -> _Group:
-    heard = [one for one in tallies if sum(one.decision_ms) >= LEAST_CASES_OF_A_MEAN]
-    cases = sum(sum(one.decision_ms) for one in heard)
-    if len(heard) < 2:  # noqa: PLR2004  # no variance of one
-        return _Group(len(heard), cases, 0.0, 0.0)
-    means = [
-        sum(count * middle for count, middle in zip(one.decision_ms, _MIDDLES_MS, strict=False)) / sum(one.decision_ms)
-        for one in heard
+def _weighed(devices: Sequence[_Counted]) -> list[_Counted]:
+    """Return what was counted, with those scaled down who say very much."""
+    totals = [math.fsum(cases for _, cases in hours.values()) for hours in devices]
+    loudest = LOUDEST * median(totals) if totals else 0.0
+    scales = [min(1.0, loudest / total) for total in totals]
+    return [
+        {hour: (part * scale, cases * scale) for hour, (part, cases) in hours.items()}
+        for hours, scale in zip(devices, scales, strict=True)
     ]
-    return _Group(len(heard), cases, fmean(means), variance(means) / len(heard))
+
+
+def _groups(measure: _Measure, with_it: Sequence[Hours], without: Sequence[Hours]) -> tuple[_Group, _Group]:
+    one, other = _counted(with_it, measure.of), _counted(without, measure.of)
+    weights = _in_common(_weighed(one), _weighed(other))
+    return _group(one, weights), _group(other, weights)
+
+
+def _in_common(one: Sequence[_Counted], other: Sequence[_Counted]) -> dict[int, float]:
+    """Return the hours in which enough devices of both groups were heard, with their weights, which add up to 1."""
+    sums = []
+    for group in (one, other):
+        found: dict[int, tuple[int, float]] = {}
+        for device in group:
+            for hour, (_, cases) in device.items():
+                devices, together = found.get(hour, (0, 0.0))
+                found[hour] = devices + 1, together + cases
+        sums.append({hour: cases for hour, (devices, cases) in found.items() if devices >= LEAST_IN_AN_HOUR})
+    weights = {hour: n * sums[1][hour] / (n + sums[1][hour]) for hour, n in sums[0].items() if hour in sums[1]}
+    whole = math.fsum(weights.values())
+    return {hour: weight / whole for hour, weight in weights.items()}
+
+
+def _group(devices: Sequence[_Counted], weights: Mapping[int, float]) -> _Group:
+    """Return the mean of the hours' rates, and how much it changes with the devices."""
+    heard = [device.keys() & weights.keys() for device in devices]
+    cases = round(math.fsum(device[hour][1] for device, hours in zip(devices, heard, strict=True) for hour in hours))
+    count = sum(map(bool, heard))
+    if not count:
+        return _Group(0, 0, 0.0, 0.0)
+    weighed = list(zip(_weighed(devices), heard, strict=True))
+    sums = dict.fromkeys(weights, (0.0, 0.0))
+    for device, hours in weighed:
+        for hour in hours:
+            sums[hour] = sums[hour][0] + device[hour][0], sums[hour][1] + device[hour][1]
+    rates = {hour: part / of for hour, (part, of) in sums.items()}
+    changes = (
+        math.fsum(
+            weights[hour] * (device[hour][0] - rates[hour] * device[hour][1]) / (sums[hour][1] - device[hour][1])
+            for hour in hours
+        )
+        for device, hours in weighed
+    )
+    error = (count - 1) / count * math.fsum(change**2 for change in changes)
+    return _Group(count, cases, math.fsum(weight * rates[hour] for hour, weight in weights.items()), error)
+
+
+def _time(tally: Tally) -> tuple[float, float]:
+    counts = zip(tally.decision_ms, _MIDDLES_MS, strict=False)
+    return math.fsum(count * middle for count, middle in counts), float(sum(tally.decision_ms))
 
 
 MEASURES: Mapping[str, _Measure] = {
-    "rejected": _Measure("rejected", _share(lambda one: one.rejected), 0.02, lambda value: f"{value:.1%}"),
-    "repeated": _Measure("said again", _share(lambda one: one.repeated), 0.01, lambda value: f"{value:.1%}"),
-    "ended_by_cap": _Measure("cut off", _share(lambda one: one.ended_by_cap), 0.01, lambda value: f"{value:.1%}"),
-    "decision_ms": _Measure("mean time of a decision", _time, 40.0, lambda value: f"{value:.0f} ms"),
+    "rejected": _Measure("rejected", lambda one: (one.rejected, one.decisions), 0.02, "{:.1%}".format),
+    "repeated": _Measure("said again", lambda one: (one.repeated, one.decisions), 0.01, "{:.1%}".format),
+    "ended_by_cap": _Measure("cut off", lambda one: (one.ended_by_cap, one.decisions), 0.01, "{:.1%}".format),
+    "decision_ms": _Measure("mean time of a decision", _time, 40.0, "{:.0f} ms".format),
 }
 """What is compared, with the least difference that matters."""
 
 
 def _compared(
-    name: str, measure: _Measure, with_it: Sequence[Tally], without: Sequence[Tally], level: float
+    name: str, measure: _Measure, with_it: Sequence[Hours], without: Sequence[Hours], level: float
 ) -> Comparison:
-    one, other = measure.of(with_it), measure.of(without)
+    one, other = _groups(measure, with_it, without)
     is_little = min(one.devices, other.devices) < LEAST_DEVICES or min(one.cases, other.cases) < LEAST_CASES
     statistic, p = (0.0, 1.0) if is_little else _tested(one, other)
     is_worse = p < level and one.rate - other.rate >= measure.least
     verdict: Verdict = "too little" if is_little else "worse" if is_worse else "not worse"
     words = (
         f"{measure.title}: {measure.unit(one.rate)} with it ({one.cases} decisions of {one.devices} devices),"
-        f" {measure.unit(other.rate)} without ({other.cases} of {other.devices})"
+        f" {measure.unit(other.rate)} without in the same hours ({other.cases} of {other.devices})"
     )
     words += "; too little to judge." if is_little else f"; t = {statistic:.2f}, p = {p:.2g}, worse below {level:.2g}."
     return Comparison(

@@ -113,7 +113,7 @@ def test_the_last_wave_waits_for_those_who_are_away_until_their_time_is_over() -
 def test_worse_voice_health_pauses_it_until_somebody_accepts_it() -> None:
     ill = [Tally(100, 30 + number % 5) for number in range(50)]
     well = [Tally(100, 10 + number % 5) for number in range(200)]
-    compared = compare(ill, well, alpha=0.01, look=1)
+    compared = compare([{0: one} for one in ill], [{0: one} for one in well], alpha=0.01, look=1)
     standing = Standing((Counts(succeeded=50), REST), 0, NOW)
     guarded = plan(health={"on": True})
     found = decide(guarded, standing, NOW, Health(compared))

@@ -1,11 +1,14 @@
 """Voice health compared: against known values, and by simulation of fleets that differ, and that do not."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from edgeagent.console.rollouts.statistics import (
     LEAST_DEVICES,
+    Comparison,
+    Hours,
     Tally,
     compare,
     incomplete_beta,
@@ -14,6 +17,11 @@ from edgeagent.console.rollouts.statistics import (
     upper_tail,
 )
 from edgeagent.fleet.wire import HEALTH_BUCKETS_MS
+
+
+def compared(with_it: Sequence[Tally], without: Sequence[Tally], *, alpha: float, look: int) -> tuple[Comparison, ...]:
+    """Compare what was counted in one hour."""
+    return compare([{0: one} for one in with_it], [{0: one} for one in without], alpha=alpha, look=look)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +54,7 @@ def test_a_comparison_by_hand() -> None:
     # With: 20 devices, shares alternate 0.3 and 0.5; without: 20 with 0.1 and 0.3; 100 decisions each.
     with_it = [Tally(100, 30 if number % 2 else 50) for number in range(20)]
     without = [Tally(100, 10 if number % 2 else 30) for number in range(20)]
-    rejected = compare(with_it, without, alpha=0.05, look=1)[0]
+    rejected = compared(with_it, without, alpha=0.05, look=1)[0]
     error = 2 * (0.1**2 * 20 / 19 / 20)
     assert (rejected.rate_with, rejected.rate_without) == (0.4, 0.2)
     assert rejected.statistic == pytest.approx(0.2 / error**0.5)
@@ -60,21 +68,21 @@ def test_mean_times_come_from_the_buckets() -> None:
     quick[HEALTH_BUCKETS_MS.index(300)] = slow[HEALTH_BUCKETS_MS.index(500)] = 30
     with_it = [Tally(30, decision_ms=tuple(slow)) for _ in range(20)]
     without = [Tally(30, decision_ms=tuple(quick)) for _ in range(20)]
-    took = compare(with_it, without, alpha=0.01, look=1)[3]
+    took = compared(with_it, without, alpha=0.01, look=1)[3]
     assert (took.rate_with, took.rate_without, took.verdict) == (450.0, 250.0, "worse")
 
 
 def test_little_says_nothing() -> None:
     few = [Tally(1_000, 900) for _ in range(LEAST_DEVICES - 1)]
     many = [Tally(1_000, 100) for _ in range(100)]
-    assert {one.verdict for one in compare(few, many, alpha=0.05, look=1)} == {"too little"}
-    assert {one.verdict for one in compare([], [], alpha=0.05, look=1)} == {"too little"}
+    assert {one.verdict for one in compared(few, many, alpha=0.05, look=1)} == {"too little"}
+    assert {one.verdict for one in compared([], [], alpha=0.05, look=1)} == {"too little"}
 
 
 def test_what_is_certain_and_small_is_not_called_worse() -> None:
     with_it = [Tally(10_000, 1_010 + number % 3) for number in range(50)]
     without = [Tally(10_000, 1_000 + number % 3) for number in range(50)]
-    rejected = compare(with_it, without, alpha=0.01, look=1)[0]
+    rejected = compared(with_it, without, alpha=0.01, look=1)[0]
     assert rejected.p < rejected.level
     assert rejected.verdict == "not worse"
 
@@ -82,7 +90,7 @@ def test_what_is_certain_and_small_is_not_called_worse() -> None:
 def test_one_talkative_house_does_not_decide() -> None:
     well = [Tally(100, 8 + number % 5) for number in range(100)]
     loud = [*well[:30], Tally(20_000, 12_000)]
-    rejected = compare(loud, well, alpha=0.01, look=1)[0]
+    rejected = compared(loud, well, alpha=0.01, look=1)[0]
     assert rejected.rate_with < 0.2, "it weighs as four others do"
     assert rejected.verdict == "not worse"
 
@@ -105,15 +113,21 @@ def hour(chance: random.Random, devices: int, rejected: float) -> list[Tally]:
     return found
 
 
-def is_ever_worse(chance: random.Random, with_it: float, without: float, *, alpha: float) -> bool:
-    """Whether one of the looks of a wave of two days calls it worse."""
-    one = [Tally() for _ in range(40)]
-    other = [Tally() for _ in range(80)]
+def is_ever_worse(chance: random.Random, with_it: float, without: float, *, alpha: float, evening: float = 0.0) -> bool:
+    """Whether one of the looks of a wave of two days calls it worse.
+
+    In the last of its hours more is rejected by `evening` in both groups, and half of those with it have it only then.
+    """
+    one: list[dict[int, Tally]] = [{} for _ in range(40)]
+    other: list[dict[int, Tally]] = [{} for _ in range(80)]
     looks, at_last = 0, 0
-    for _ in range(12):
-        one = [sum_.plus(more) for sum_, more in zip(one, hour(chance, 40, with_it), strict=True)]
-        other = [sum_.plus(more) for sum_, more in zip(other, hour(chance, 80, without), strict=True)]
-        cases = sum(tally.decisions for tally in one)
+    for now in range(12):
+        more = evening if now >= 8 else 0.0
+        for group, heard in ((one, hour(chance, 40, with_it + more)), (other, hour(chance, 80, without + more))):
+            for number, (hours, tally) in enumerate(zip(group, heard, strict=True)):
+                if group is other or now >= 8 or not evening or number % 2:
+                    hours[now] = tally
+        cases = sum(tally.decisions for hours in one for tally in hours.values())
         if is_time_to_look(cases, at_last):
             looks, at_last = looks + 1, cases
             if any(found.verdict == "worse" for found in compare(one, other, alpha=alpha, look=looks)):
@@ -130,3 +144,25 @@ def test_without_a_difference_there_is_hardly_an_alarm_over_many_looks() -> None
 def test_a_real_difference_is_found() -> None:
     chance = random.Random(8)  # noqa: S311  # a simulation
     assert sum(is_ever_worse(chance, 0.25, 0.1, alpha=0.01) for _ in range(15)) >= 13
+
+
+def test_an_evening_that_is_worse_for_all_is_no_difference_though_those_with_it_have_it_mostly_then() -> None:
+    chance = random.Random(9)  # noqa: S311  # a simulation
+    alarms = sum(is_ever_worse(chance, 0.1, 0.1, alpha=0.1, evening=0.4) for _ in range(40))
+    assert alarms <= 8, f"{alarms} of 40: expected at most 4, and 8 by chance in 1 of 24"
+
+
+def test_a_real_difference_is_found_beside_an_evening_that_is_worse_for_all() -> None:
+    chance = random.Random(10)  # noqa: S311  # a simulation
+    assert sum(is_ever_worse(chance, 0.25, 0.1, alpha=0.01, evening=0.3) for _ in range(15)) >= 12
+
+
+def test_hours_in_which_only_one_group_was_heard_say_nothing() -> None:
+    day = {hour: Tally(20, 2) for hour in range(10)}
+    evening = {hour: Tally(20, 10 + hour % 2) for hour in range(10, 14)}
+    without: list[Hours] = [day | evening for _ in range(30)]
+    with_it: list[Hours] = [evening for _ in range(30)]
+    rejected = compare(with_it, without, alpha=0.05, look=1)[0]
+    assert rejected.rate_with == rejected.rate_without == pytest.approx(0.525)
+    assert (rejected.cases_with, rejected.cases_without, rejected.verdict) == (2_400, 2_400, "not worse")
+    assert {one.verdict for one in compare(with_it, [day] * 30, alpha=0.05, look=1)} == {"too little"}
