@@ -23,6 +23,7 @@ from edgeagent.console.authority import Signer
 from edgeagent.console.database import Database
 from edgeagent.console.errors import AwayError, ConsoleError
 from edgeagent.console.ingest import Effects, Incoming, ingest
+from edgeagent.console.listening import Listening
 from edgeagent.console.news import News
 from edgeagent.console.pointers import Due, due_messages, published
 from edgeagent.console.prometheus import Figures
@@ -89,6 +90,22 @@ class Worker:
         self._look = asyncio.Event()
         self._sessions = 0
         self._complaint = "", ""
+        self._listening = Listening()
+        self._is_busy = False
+
+    @property
+    def listened_s(self) -> float | None:
+        """For how long this console hears everything as it is said; None while something may wait for it."""
+        is_heard = self._bus.is_connected and self._bus.is_subscribed
+        is_busy = self._is_busy or len(self._bus.inbox) >= FEW
+        connection, at_s = self._bus.counters.connections, time.monotonic()
+        self._listening.look(at_s, time.time(), connection=connection, is_heard=is_heard, is_busy=is_busy)
+        return self._listening.lasts_s(at_s)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether everything was read that waited for this console."""
+        return self.listened_s is not None
 
     async def publish(self, message: Message) -> None:
         """Send a message now. Raise ConsoleError if the broker does not take it."""
@@ -114,17 +131,19 @@ class Worker:
     async def _take_some(self) -> None:
         first = await self._bus.inbox.get()
         received = [first, *self._bus.inbox.waiting(BATCH - 1)]
+        self._is_busy = len(received) >= FEW
         effects = await self._written(received)
         for one in received:
             one.acknowledge()
         self._figures.count(self._figures.heard, effects.heard)
         self._figures.count(self._figures.refused, effects.refused)
-        self._tell(effects)
+        self.tell(effects)
         self._answering.ask(effects)
         for message in taken_away(received):
             await self._answer(message)
-        if len(received) < FEW:
+        if not self._is_busy:
             await asyncio.sleep(GATHER_S)
+        self._is_busy = False
 
     async def send(self) -> None:
         """Publish what is due, for ever, while this console conducts."""
@@ -227,8 +246,9 @@ class Worker:
         while True:
             try:
                 with self._figures.ingest_s.time():
-                    written = await asyncio.to_thread(self._write, batch)
+                    written = await asyncio.to_thread(self._write, batch, is_live=self.is_caught_up)
             except AwayError as error:
+                self._listening.interrupt(time.monotonic())
                 self._complain("database away", error)
                 await asyncio.sleep(wait_s)
                 wait_s = min(2 * wait_s, MOST_WAIT_S)
@@ -236,22 +256,24 @@ class Worker:
                 self._complaint = self._complaint if self._complaint[0] != "database away" else ("", "")
                 return written
 
-    def _write(self, batch: Sequence[Incoming]) -> Effects:
+    def _write(self, batch: Sequence[Incoming], *, is_live: bool) -> Effects:
         try:
             with self._database.session() as session:
-                effects = ingest(session, batch, time.time(), adopt=self._settings.adopt)
+                effects = ingest(session, batch, time.time(), adopt=self._settings.adopt, is_live=is_live)
         except AwayError:
             raise
         except Exception as error:  # noqa: BLE001  # a message that nobody has thought of must not stop all others
             if len(batch) > 1:
                 middle = len(batch) // 2
-                return self._write(batch[:middle]).with_more(self._write(batch[middle:]))
+                halves = self._write(batch[:middle], is_live=is_live), self._write(batch[middle:], is_live=is_live)
+                return halves[0].with_more(halves[1])
             self._complain("message left out", error)
             effects = Effects()
             effects.refused["unwritable"] += 1
         return effects
 
-    def _tell(self, effects: Effects) -> None:
+    def tell(self, effects: Effects) -> None:
+        """Tell whoever looks on what has changed. From the loop's thread."""
         topics = {f"device:{device}" for device in effects.changed}
         topics |= {f"fleet:{fleet}" for fleet in effects.fleets}
         topics |= {f"rollout:{rollout}" for rollout in effects.rollouts}
