@@ -24,6 +24,8 @@ class Who:
     at_most: str = "admin"
     session: str = ""
     """The hash of the session's secret; empty for a program."""
+    since: float = 0.0
+    """When they logged in."""
     csrf: str = ""
     """What its forms carry."""
 

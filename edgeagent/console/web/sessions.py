@@ -43,7 +43,7 @@ def find(session: Session, secret: str, now: float) -> tuple[tables.Session, Who
     user = session.get(tables.User, row.user)
     if user is None or user.disabled:
         return None
-    return row, Who(row.user, levels_of(session, row.user), session=row.hash, csrf=csrf_of(secret))
+    return row, Who(row.user, levels_of(session, row.user), session=row.hash, since=row.created, csrf=csrf_of(secret))
 
 
 def levels_of(session: Session, user: str) -> dict[str, str]:

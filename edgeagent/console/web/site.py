@@ -17,6 +17,7 @@ from edgeagent.console.web.editing import Turns
 from edgeagent.console.web.lines import Lines
 from edgeagent.console.web.passwords import Passwords
 from edgeagent.console.web.rendering import Pages
+from edgeagent.console.web.seats import Seats
 from edgeagent.messages import Message
 
 Publish = Callable[[Message], Awaitable[None]]
@@ -35,6 +36,7 @@ class Site:
     lines: Lines = field(default_factory=Lines)
     cached: Cached = field(default_factory=Cached)
     turns: Turns = field(default_factory=Turns)
+    seats: Seats = field(default_factory=Seats)
 
     @property
     def is_secure(self) -> bool:

@@ -21,6 +21,11 @@ def add(
     session: Session, passwords: Passwords, name: str, password: str | None, levels: Mapping[str, str], now: float
 ) -> tables.User:
     """Add a user, without a password for one who will use passkeys alone. Raise ConsoleError if it cannot be."""
+    return add_kept(session, name, None if password is None else passwords.hashed(password), levels, now)
+
+
+def add_kept(session: Session, name: str, kept: str | None, levels: Mapping[str, str], now: float) -> tables.User:
+    """Add a user, with what is kept of the password: that takes long to compute. Raise ConsoleError."""
     if not re.fullmatch(NAME, name):
         raise ConsoleError(
             f"{name[:80]!r} is no user name", remedy="1 to 64 small letters, digits, dots, hyphens, @; first a letter."
@@ -29,7 +34,6 @@ def add(
         raise ConsoleError(f"there is a user {name} already", remedy="Take another name, or change that user.")
     if len(session.scalars(select(tables.User.name).limit(MOST_USERS)).all()) >= MOST_USERS:
         raise ConsoleError(f"there are {MOST_USERS} users", remedy="Users are disabled, not deleted: use one again.")
-    kept = None if password is None else passwords.hashed(password)
     user = tables.User(name=name, password=kept, created=now)
     session.add(user)
     session.flush()
@@ -59,18 +63,31 @@ def set_levels(session: Session, name: str, levels: Mapping[str, str]) -> None:
 
 
 def disable(session: Session, name: str, *, is_disabled: bool) -> None:
-    """Let a user in no more, and end what is open; or let in again. Raise ConsoleError."""
+    """Let a user in no more, end what is open, and void API tokens for good; or let in again. Raise ConsoleError."""
     existing(session, name).disabled = is_disabled
     session.flush()
     if is_disabled:
         sessions.end_all(session, name)
+        session.execute(delete(tables.ApiToken).where(tables.ApiToken.user == name))
         _refuse_nobody(session)
 
 
-def set_password(session: Session, passwords: Passwords, name: str, password: str, *, but: str = "") -> None:
-    """Give a user another password, and end all sessions but one. Raise ConsoleError."""
-    existing(session, name).password = passwords.hashed(password)
-    sessions.end_all(session, name, but=but)
+def set_password(session: Session, passwords: Passwords, name: str, password: str) -> None:
+    """Give a user another password, as `reset`. Raise ConsoleError."""
+    reset(session, name, passwords.hashed(password))
+
+
+def reset(session: Session, name: str, kept: str) -> None:
+    """Give a user another password, and close every way in that there was. Raise ConsoleError."""
+    change_password(session, name, kept)
+    session.execute(delete(tables.ApiToken).where(tables.ApiToken.user == name))
+    session.execute(delete(tables.Passkey).where(tables.Passkey.user == name))
+
+
+def change_password(session: Session, name: str, kept: str) -> None:
+    """Keep the password that a user has changed, and end all their sessions. Raise ConsoleError."""
+    existing(session, name).password = kept
+    sessions.end_all(session, name)
 
 
 def _refuse_nobody(session: Session) -> None:

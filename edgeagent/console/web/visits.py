@@ -31,6 +31,10 @@ from edgeagent.errors import EdgeAgentError
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_SECRET = 200
+LIVE = "x-live"
+"""The header of what a page asks for because there is news."""
+FRESH_S = 600.0
+"""How long after logging in one may make other ways in: tokens, passkeys."""
 
 
 @dataclass(slots=True)
@@ -86,6 +90,18 @@ class Visit:
             return
         with self.database.session() as session:
             self._note(session, action, subject, is_allowed=False)
+
+    def refuse_stale(self) -> None:
+        """Raise RefusedError where it is too long ago that somebody has logged in to make other ways in."""
+        if not self.is_fresh:
+            raise RefusedError(
+                403, "this needs a log-in of the last ten minutes", remedy="Log in again, on /login?next=/account."
+            )
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether somebody has logged in a short while ago."""
+        return self.who.since + FRESH_S >= self.now
 
     def may(self, level: Level) -> bool:
         """Tell whether this is allowed here, so that a page shows only what can be done."""
@@ -207,16 +223,22 @@ def _identified(site: Site, request: Request, now: float, *, takes_programs: boo
     if takes_programs and scheme.lower() == "bearer":
         return _program(site, secret.strip()[:LONGEST_SECRET], now)
     secret = request.cookies.get(site.cookie, "")
-    return _person(site, secret, now) if 0 < len(secret) <= LONGEST_SECRET else None
+    return _person(site, request, secret, now) if 0 < len(secret) <= LONGEST_SECRET else None
 
 
-def _person(site: Site, secret: str, now: float) -> Who | None:
+def _is_by_itself(request: Request) -> bool:
+    """Tell whether an open page asks without anybody having done anything: that keeps no log-in alive."""
+    is_of_page = request.headers.get("sec-fetch-dest") == "image" or LIVE in request.headers
+    return is_of_page or request.url.path.endswith("/live")
+
+
+def _person(site: Site, request: Request, secret: str, now: float) -> Who | None:
     with site.database.reading() as session:
         found = sessions.find(session, secret, now)
     if found is None:
         return None
     row, who = found
-    if row.used + sessions.USED_EVERY_S < now:
+    if row.used + sessions.USED_EVERY_S < now and not _is_by_itself(request):
         with suppress(AwayError), site.database.session() as session:  # to look, nothing need be written
             sessions.used(session, row.hash, now)
     return who

@@ -293,6 +293,76 @@ def test_who_is_disabled_is_put_out_at_once(website: Website) -> None:
     assert website.stranger().log_in("ole", PASSWORD).status_code == 401
 
 
+def ways_in(website: Website, user: str) -> dict[str, int]:
+    """Return how many of each a user has."""
+    with website.session() as session:
+        kinds = (tables.Session, tables.ApiToken, tables.Passkey)
+        return {kind.__name__: len(session.scalars(select(kind).where(kind.user == user)).all()) for kind in kinds}
+
+
+@pytest.mark.parametrize("by", ["page", "api"])
+def test_who_is_given_another_password_has_no_way_in_from_before(website: Website, by: str) -> None:
+    website.visitor("vic")
+    program, admin = website.program("vic"), website.visitor("ada")
+    with website.session() as session:
+        session.add(tables.Passkey(id="k", user="vic", public_key=b"", sign_count=0, created=0))
+    new = "another long password"
+    if by == "page":
+        assert admin.post("/users/vic/password", {"password": new}).status_code == 303
+    else:
+        changed = website.program("ada").call("PATCH", "/api/v1/users/vic", {"password": new})
+        assert changed.status_code == 200
+    assert set(ways_in(website, "vic").values()) == {0}
+    assert program.get("/api/v1/me").status_code == 401
+    assert website.stranger().log_in("vic", new).status_code == 303
+
+
+def test_who_is_let_in_again_has_no_tokens_from_before(website: Website) -> None:
+    program, admin = website.program("vic"), website.visitor("ada")
+    for disabled in ("yes", "no"):
+        assert admin.post("/users/vic/disabled", {"disabled": disabled}).status_code == 303
+    assert program.get("/api/v1/me").status_code == 401
+
+
+def test_other_ways_in_are_made_by_who_has_just_logged_in(website: Website) -> None:
+    visitor = website.visitor("vic")
+    mark = {"X-CSRF-Token": visitor.csrf()}
+    fields = {"title": "t", "role": "viewer", "days": "3"}
+
+    def codes() -> list[int]:
+        return [
+            visitor.post("/account/tokens", fields).status_code,
+            visitor.http.post("/api/v1/me/tokens", json={"title": "t", "role": "viewer"}, headers=mark).status_code,
+            visitor.http.post("/account/passkeys/options", json={}, headers=mark).status_code,
+        ]
+
+    assert codes() == [200, 201, 200]
+    with website.session() as session:
+        session.execute(update(tables.Session).values(created=time.time() - 601))
+    assert codes() == [403, 403, 403]
+    stolen = visitor.http.post("/account/passkeys", json={"id": "x"}, headers=mark)
+    assert stolen.status_code == 403
+    assert stolen.json()["remedy"]
+    assert "Log in again" in visitor.get("/account").text
+    assert ways_in(website, "vic")["ApiToken"] == 2
+
+
+def test_a_page_that_is_left_open_keeps_no_log_in_alive(website: Website) -> None:
+    visitor, before = website.visitor("vic"), time.time() - 3_600
+
+    def is_used(address: str, **headers: str) -> bool:
+        with website.session() as session:
+            session.execute(update(tables.Session).values(used=before))
+        assert visitor.get(address, **headers).status_code in {200, 404}
+        with website.session() as session:
+            return session.scalars(select(tables.Session.used)).one() != before
+
+    assert is_used(HOME)
+    assert not is_used(HOME, **{"X-Live": "1"})
+    assert not is_used(f"{HOME}/map.svg", **{"Sec-Fetch-Dest": "image"})
+    assert not is_used(f"{HOME}/live?topic=nothing")
+
+
 def test_the_log_in_form_of_another_browser_is_refused(website: Website) -> None:
     mark = hidden(website.stranger().get("/login").text, "mark")
     answer = website.stranger().http.post("/login", data={"name": "ada", "password": PASSWORD, "mark": mark})

@@ -50,6 +50,7 @@ def new_token(visit: ApiKnown, wanted: ApiTokenIn) -> NewApiTokenOut:
     """Make an API token."""
     _refuse_programs(visit)
     with visit.changing("api.new", wanted.title, role=wanted.role) as session:
+        visit.refuse_stale()
         token, secret = api_tokens.new(
             session, visit.who.user, wanted.title, wanted.role, days=wanted.days, now=visit.now
         )
@@ -76,14 +77,19 @@ def list_users(visit: ApiAdmin) -> list[UserOut]:
 @router.post("/users", status_code=201)
 def new_user(visit: ApiAdmin, wanted: UserIn) -> UserOut:
     """Add a user."""
+    kept = None if wanted.password is None else visit.site.passwords.hashed(wanted.password)
     with visit.changing("user.new", wanted.name) as session:
-        made = users.add(session, visit.site.passwords, wanted.name, wanted.password, wanted.roles, visit.now)
+        made = users.add_kept(session, wanted.name, kept, wanted.roles, visit.now)
         return _user(session, made)
 
 
 @router.patch("/users/{user}")
 def change_user(visit: ApiAdmin, user: str, wanted: UserChange) -> UserOut:
-    """Change a user's password, roles, or whether they are let in."""
+    """Change a user's password, roles, or whether they are let in.
+
+    Another password voids their API tokens and passkeys; to disable them voids their API tokens.
+    """
+    kept = None if wanted.password is None else visit.site.passwords.hashed(wanted.password)
     with visit.changing("user.change", user, changed=" ".join(sorted(wanted.model_fields_set))) as session:
         if session.get(tables.User, user) is None:
             raise not_found("this user")
@@ -91,8 +97,8 @@ def change_user(visit: ApiAdmin, user: str, wanted: UserChange) -> UserOut:
             users.set_levels(session, user, wanted.roles)
         if wanted.disabled is not None:
             users.disable(session, user, is_disabled=wanted.disabled)
-        if wanted.password is not None:
-            users.set_password(session, visit.site.passwords, user, wanted.password)
+        if kept is not None:
+            users.reset(session, user, kept)
         session.flush()
         return _user(session, users.existing(session, user))
 

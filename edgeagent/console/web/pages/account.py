@@ -43,9 +43,12 @@ def set_password(
         kept = users.existing(session, me).password
     is_right = wait_s <= 0 and (kept is None or site.passwords.is_right(kept, old))
     try:
+        made = site.passwords.hashed(new) if is_right and new == again else ""
         with visit.changing("account.password", me) as session:
             _refuse_change(wait_s, is_right=is_right, is_same=new == again)
-            users.set_password(session, site.passwords, me, new)
+            if kept is None:
+                visit.refuse_stale()
+            users.change_password(session, me, made)
     except ConsoleError as error:
         return _page(visit, problem=error)
     return let_in(visit.request, me, "/account", "a new password", keys)
@@ -69,6 +72,7 @@ def new_token(
     """Make an API token, and show it, once."""
     try:
         with visit.changing("api.new", title, role=role, days=days) as session:
+            visit.refuse_stale()
             _, secret = api_tokens.new(session, visit.who.user, title, role, days=days or None, now=visit.now)
     except ConsoleError as error:
         return _page(visit, problem=error)
@@ -87,6 +91,8 @@ def remove_token(visit: KnownForm, token: str) -> Response:
 @router.post("/account/passkeys/options")
 def passkey_options(visit: KnownScript) -> Response:
     """Return what a browser needs to make a passkey."""
+    if not visit.is_fresh:
+        return _stale(visit)
     key = challenges.key_of(visit.database)
     with visit.reading() as session:
         return JSONResponse(passkeys.to_register(session, key, visit.who.user, _host(visit.request), visit.now))
@@ -95,6 +101,8 @@ def passkey_options(visit: KnownScript) -> Response:
 @router.post("/account/passkeys")
 def new_passkey(visit: KnownScript, credential: Credential, title: str = "") -> Response:
     """Keep a passkey that a browser has made."""
+    if not visit.is_fresh:
+        return _stale(visit)
     key, origin = challenges.key_of(visit.database), origin_of(visit.request)
     with visit.changing("passkey.new", title) as session:
         passkeys.register(session, key, visit.who.user, credential, title=title, origin=origin, now=visit.now)
@@ -141,6 +149,15 @@ def log_in(request: Request, credential: Credential, next: str = "/") -> Respons
     answer = JSONResponse({"go": local(next)})
     answer.raw_headers.extend(header for header in entered.raw_headers if header[0] == b"set-cookie")
     return answer
+
+
+def _stale(visit: Visit) -> Response:
+    visit.refuse("passkey.new")
+    try:
+        visit.refuse_stale()
+    except RefusedError as error:
+        return told(error.status, str(error), error.remedy)
+    raise AssertionError
 
 
 def _refuse_change(wait_s: float, *, is_right: bool, is_same: bool) -> None:

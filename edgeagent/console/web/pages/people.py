@@ -34,8 +34,9 @@ def add(
 ) -> Response:
     """Add a user."""
     try:
+        kept = visit.site.passwords.hashed(password)  # not inside: it takes a while, and others write meanwhile
         with visit.changing("user.new", name, roles=" ".join(roles.split())) as session:
-            users.add(session, visit.site.passwords, name.strip(), password, levels_typed(roles), visit.now)
+            users.add_kept(session, name.strip(), kept, levels_typed(roles), visit.now)
     except ConsoleError as error:
         return _page(visit, problem=error, typed=(name, roles))
     return go("/users", f"{name} can log in.")
@@ -61,11 +62,12 @@ def disable(visit: Administering, name: str, disabled: Annotated[str, Form(max_l
 
 @router.post("/users/{name}/password")
 def set_password(visit: Administering, name: str, password: Annotated[str, Form(max_length=1_000)]) -> Response:
-    """Give a user another password; what they have open ends."""
-    passwords = visit.site.passwords
-    return _changed(
-        visit, "user.password", name, lambda session: users.set_password(session, passwords, name, password)
-    )
+    """Give a user another password; their log-ins end, their API tokens and passkeys are void."""
+    try:
+        kept = visit.site.passwords.hashed(password)
+    except ConsoleError as error:
+        return _page(visit, problem=error)
+    return _changed(visit, "user.password", name, lambda session: users.reset(session, name, kept))
 
 
 def levels_typed(text: str) -> dict[str, str]:

@@ -54,7 +54,7 @@
     if (!address || !window.EventSource) return;
     let source = null;
     let waiting = 0;
-    const refresh = () => { waiting = 0; load(location.href); };
+    const refresh = () => { waiting = 0; load(location.href, { headers: { "X-Live": "1" } }); };
     const begin = () => {
       if (source || document.hidden) return;
       source = new EventSource(address);
