@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeagent.fleet.wire import ENDS
+from edgeagent.fleet.wire import ENDS, UNDONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,9 @@ def _compare_jobs(registry: Registry, told: Mapping[str, Mapping[str, Any]], ver
                 verdict.lost.append(f"{device['name']}: {job} is unknown to the console")
                 continue
             name, state, step = rows[job]
-            if (name, state, step) != (device["name"], theirs["state"], theirs["step"]):
+            # What the console has ended itself, as superseded or cancelled, takes no more steps; the end is the same.
+            is_same = (name, state) == (device["name"], theirs["state"]) and (step == theirs["step"] or state in UNDONE)
+            if not is_same:
                 found = f"the console says {state} ({step}) of {name}"
                 verdict.lost.append(f"{device['name']}: {job} is {theirs['state']} ({theirs['step']}), {found}")
     for job, (name, state, step) in rows.items():
