@@ -3,7 +3,9 @@
 Rules:
     - Devices write to topics of ours, under their own name, and to no others.
     - Mosquitto 2.0 cannot refuse what is retained to some and not to others, nor bound it by client: who may write may
-      leave something there. All of it together is bounded by memory_limit: who writes more is disconnected.
+      leave something there. All of it together is bounded by memory_limit: who writes more is disconnected. What claims
+      leave there is taken away by a console that runs; what devices leave names them: revoke that one. Where the limit
+      is reached nevertheless, raise it, reload, and start the console anew.
 """
 
 import re

@@ -41,7 +41,7 @@ Sign = Callable[[str, str, str], str]
 
 
 class EstSettings(Settings):
-    """A server that signs by EST."""
+    """A server that signs by EST: the name that a request says, whichever it is. Devices put theirs there."""
 
     url: Annotated[str, Field(pattern=r"^https://[^\s?#]+$")]
     """Its address up to /.well-known/est, or with a label behind that: https://ca.example/.well-known/est."""
@@ -62,7 +62,7 @@ class AuthoritySettings(Settings):
     """The folder that `edgeagent console broker init` has made."""
     command: tuple[str, ...] = ()
     """A program that signs instead of our own authority: the request on its input, PEM on its output. Fleet and
-    device are its last two arguments."""
+    device are its last two arguments; none begins with a hyphen."""
     est: EstSettings | None = None
     """A server that signs instead of our own authority."""
     roots: FilePath | None = None
