@@ -46,6 +46,8 @@ class Known:
     """With the hour in which they count."""
     releases: Mapping[str, str] | None = None
     is_born: bool = False
+    has_begun: bool = False
+    """Whether another start of it has begun."""
     desired_at_least: int = 0
     """The highest version of its settings that it has told of."""
 
@@ -224,6 +226,7 @@ def _begins(known: Known, boot: str) -> bool:
         return False
     if known["boot"]:
         before = [known["boot"], *before][:BOOTS_KEPT]
+    known.has_begun = True
     known.set(boot=boot, boots_before=" ".join(before), seq=0, events_seen="")
     return True
 

@@ -129,6 +129,7 @@ def _hear(
         elif isinstance(what.said, RenewRequest):
             effects.renewals.append((what.fleet, what.device, what.said))
     _write_jobs(session, progress, now, effects)
+    _count_anew(session, [device.id for device in known.values() if device.has_begun])
     want_anew(session, [device for device in known.values() if device.desired_at_least], now)
     write(session, list(known.values()), now, effects)
 
@@ -187,6 +188,13 @@ def _write_jobs(session: Session, progress: Sequence[tuple[Known, Progress]], no
         row |= change
         changed[said.job] = changed.get(said.job, {}) | change
     _update(session, _JOBS, changed)
+
+
+def _count_anew(session: Session, devices: Sequence[int]) -> None:
+    """Take the steps of what these devices are at from the first one again: they have started."""
+    if devices:
+        at_work = (_JOBS.c.device.in_(devices), _JOBS.c.ended.is_(None), _JOBS.c.step >= 0)
+        session.execute(update(_JOBS).where(*at_work).values(step=-1))
 
 
 def _of_job(said: Progress, state: str, now: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from brokers import HAS_MOSQUITTO, eventually, mosquitto, run
+from brokers import HAS_MOSQUITTO, eventually, free_port, mosquitto, run
 from console.running_console import BROKER, working
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -73,6 +73,27 @@ def test_jobs_go_out_although_a_rollout_cannot_be_advanced_and_that_is_told_once
     with caplog.at_level(logging.WARNING):
         run(test())
     assert len([record for record in caplog.records if "rollouts failed" in record.getMessage()]) == 1
+
+
+def test_no_rollout_goes_on_while_this_console_hears_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database.connection() as connection:
+        connection.exec_driver_sql("ALTER TABLE rollouts RENAME TO gone")  # whoever looks at them fails
+
+    async def test() -> None:
+        looked_at = Counting(str(database.url))
+        async with working(database, free_port()) as worker:
+            conducting = Conductor("1", looked_at, worker, Figures(database))
+            async with doing({"conduct": conducting.conduct()}):
+                await eventually(lambda: looked_at.sessions >= 4, within_s=10)
+                assert worker.is_conductor
+                assert not worker.is_caught_up
+        looked_at.close()
+
+    with caplog.at_level(logging.WARNING):
+        run(test())
+    assert not [record for record in caplog.records if "rollouts failed" in record.getMessage()]
 
 
 class Counting(Database):

@@ -285,6 +285,21 @@ def test_settings_are_wanted_anew_above_a_version_that_the_device_has_already(da
     assert (device(database).desired_version, device(database).desired_due) == (51, NOW)
 
 
+def test_a_device_that_starts_anew_counts_the_steps_of_its_job_from_one(database: Database) -> None:
+    job(database)
+    hear(database, birth("kitchen", "a"), progress("kitchen", "j-1", 6, "testing"))
+    hear(database, progress("kitchen", "j-1", 7, "switching"), birth("kitchen", "b"))
+    hear(database, progress("kitchen", "j-1", 2, "working"), progress("kitchen", "j-1", 1, "accepted"))
+    assert (job_row(database).state, job_row(database).step) == ("working", 2)
+
+
+def test_who_was_retired_is_not_taken_in_again_by_itself(database: Database) -> None:
+    with database.session() as session:
+        session.scalars(select(Device).where(Device.name == "kitchen")).one().retired = NOW
+    assert hear(database, birth("kitchen"), adopt=True).refused == {"retired": 1}
+    assert device(database).retired == NOW
+
+
 def test_the_end_of_a_job_counts_although_its_device_was_set_up_anew_and_counts_from_one(database: Database) -> None:
     job(database, "j-1")
     hear(database, progress("kitchen", "j-1", 6, "testing"))
