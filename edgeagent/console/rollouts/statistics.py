@@ -21,7 +21,7 @@ Rules:
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from statistics import median
 from typing import Literal
 
@@ -49,16 +49,6 @@ class Tally:
     repeated: int = 0
     ended_by_cap: int = 0
     decision_ms: tuple[int, ...] = ()
-
-    def plus(self, other: "Tally") -> "Tally":
-        """Return both together."""
-        return Tally(
-            self.decisions + other.decisions,
-            self.rejected + other.rejected,
-            self.repeated + other.repeated,
-            self.ended_by_cap + other.ended_by_cap,
-            tuple(map(sum, zip_longest(self.decision_ms, other.decision_ms, fillvalue=0))),
-        )
 
 
 @dataclass(frozen=True, slots=True)
