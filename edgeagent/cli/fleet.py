@@ -17,6 +17,7 @@ from edgeagent.cli.fleet_shown import (
     say,
     show,
     show_settings,
+    shown_as,
     tags_of,
     value_of,
 )
@@ -69,7 +70,7 @@ def show_device(context: typer.Context, device: Device, *, json: Json = False) -
     """Show one device."""
     console, start = asked(context)
     found = console.get(at(start, device))
-    show(found, json, ("", ""), [(name.replace("_", " "), value) for name, value in found.items()])
+    show(found, json, ("", ""), [(name.replace("_", " "), shown_as(name, value)) for name, value in found.items()])
 
 
 @devices_app.command("tag")

@@ -4,6 +4,7 @@ import json as json_
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -113,6 +114,18 @@ def ago(when: float | None) -> str:
         if abs(past) >= unit:
             return f"{past / unit:.0f} {name} ago" if past > 0 else f"in {-past / unit:.0f} {name}"
     return "now"
+
+
+TIMES = frozenset({"seen", "retired", "online_since", "certificate_until"})
+"""What of a device is in seconds since 1970."""
+
+
+def shown_as(name: str, value: Any) -> Any:
+    """Return a value as people read it: times in the zone of this machine, and how long ago that is."""
+    if name not in TIMES or not isinstance(value, int | float):
+        return value
+    when = datetime.fromtimestamp(min(max(value, 0), 1e11), UTC).astimezone()
+    return f"{when:%Y-%m-%d %H:%M:%S %Z} ({ago(value)})"
 
 
 def value_of(text: str) -> Any:

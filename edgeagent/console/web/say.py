@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
+from edgeagent.act.plan import can_be_later
 from edgeagent.console.tables import Device, Event
 from edgeagent.console.web import events_view
 from edgeagent.console.web.refusals import RefusedError
@@ -20,6 +21,8 @@ ANSWER_WITHIN_S = 8.0
 EXPIRES_S = 10
 FOLLOWS_S = 0.4
 """After a command is understood, its outcomes are waited for; after one of them, for others so much longer."""
+QUIET_S = 1.0
+"""After a command that orders nothing, as a question for the time: nothing has to come of it."""
 _LAST = frozenset({"rejection", "question", "fault", "outcome"})
 
 
@@ -60,6 +63,8 @@ async def say(site: Site, device: Device, text: str) -> Answered:
                     found = await run_in_threadpool(_since, site, device.id, last)
                     if any(event.kind in _LAST for event in found):
                         deadline.reschedule(asyncio.get_running_loop().time() + FOLLOWS_S)
+                    elif found and not any(map(_is_order, found)):
+                        deadline.reschedule(asyncio.get_running_loop().time() + QUIET_S)
         except TimeoutError:
             pass  # what has come by now is what there is
     kind = "well" if any(event.kind == "outcome" for event in found) else "caution"
@@ -78,6 +83,10 @@ def _order(device: Device, order: str, text: str) -> Message:
 
 def _is_all(events: tuple[Event, ...]) -> bool:
     return any(event.kind in _LAST for event in events)
+
+
+def _is_order(event: Event) -> bool:
+    return can_be_later(str(event.body.get("intent", "")))
 
 
 def _newest(site: Site, device: int) -> int:

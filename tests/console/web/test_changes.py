@@ -134,6 +134,8 @@ def test_what_would_happen_is_told_before_and_nothing_is_changed(website: Websit
     told = text_of(visitor.post(f"{HOME}/rollouts/what-if", PLAN | {"filter": "tag:floor=1"}).text)
     assert "1 device would be asked" in told
     assert "does not match the filter" in told
+    forecast = visitor.post(f"{HOME}/rollouts/what-if", PLAN | {"kind": "update", "version": ""}).text
+    assert "which version shall it be?<br>" in forecast
     assert "filter, column 1" in text_of(visitor.post(f"{HOME}/rollouts/what-if", PLAN | {"filter": "versio<1"}).text)
     with website.database.reading() as session:
         assert session.scalars(select(tables.Rollout)).all() == []

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,13 @@ def test_devices_are_listed_shown_and_tagged(terminal: Terminal) -> None:
     assert "kit-00003" in terminal.type("devices", "ls", "--filter", "tag:floor=3")
     assert "kit-00003" not in terminal.type("devices", "ls", "--filter", "tag:floor=2")
     assert terminal.json("devices", "tag", "kit-00003", "lab", "ring=odd", "floor-") == {"lab": "", "ring": "odd"}
-    assert "raspberry" in terminal.type("devices", "show", "kit-00003")
+    shown = terminal.type("devices", "show", "kit-00003")
+    assert "raspberry" in shown
+    seen = next(line for line in shown.splitlines() if line.startswith("seen"))
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", seen)
+    told = terminal.json("devices", "show", "kit-00003")
+    assert isinstance(told, dict)
+    assert isinstance(told["seen"], float)
 
 
 def test_settings_are_wanted_and_given_back(terminal: Terminal, website: Website) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import delete, select
 
 from edgeagent.console.news import MOST_WATCHES, News
 from edgeagent.console.tables import Device, Event, Tag
+from edgeagent.console.web import say
 from edgeagent.console.web.plan_form import usual
 from edgeagent.console.web.settings_view import fields
 from edgeagent.messages import Message
@@ -190,6 +191,7 @@ class Answering:
 
     website: Website
     kinds: tuple[str, ...] = ("command", "outcome")
+    intent = "turn_on"
 
     async def publish(self, message: Message) -> None:
         order = json.loads(message.payload)
@@ -200,7 +202,14 @@ class Answering:
         with self.website.session() as session:
             device = session.scalars(select(Device).where(Device.name == "kit-00001")).one()
             for kind in self.kinds:
-                body = {"utterance": "t7", "status": "done", "device": "lamp", "capability": "power", "value": "on"}
+                body = {
+                    "intent": self.intent,
+                    "utterance": "t7",
+                    "status": "done",
+                    "device": "lamp",
+                    "capability": "power",
+                    "value": "on",
+                }
                 session.add(Event(device=device.id, at=time.time(), kind=kind, body=body))
         self.website.news.changed(f"device:{device.id}")
 
@@ -216,6 +225,17 @@ def test_what_is_said_to_a_device_is_answered_by_what_came_of_it(make: Make) -> 
         assert "outcome: lamp power on: done" in page
         assert len(website.audited("device.say")) == 2
         assert "lamp on" not in repr([line.detail for line in website.audited()])  # what is said is not kept
+
+
+@pytest.mark.parametrize("intent", ["get_time", "an_intent_of_ones_own"])
+def test_of_a_question_nothing_else_is_waited_for(make: Make, monkeypatch: pytest.MonkeyPatch, intent: str) -> None:
+    monkeypatch.setattr(say, "ANSWER_WITHIN_S", 3_600.0)  # who waits for an outcome would wait for ever
+    answering = Answering()
+    answering.kinds, answering.intent = ("command",), intent
+    with make(publish=answering.publish) as website:
+        answering.website = website
+        found = website.program("ole").call("POST", f"{API}/devices/kit-00001/say", {"text": "what time is it"}).json()
+    assert [one["kind"] for one in found["events"]] == ["command"]
 
 
 def test_nothing_is_said_to_a_device_that_is_away(make: Make) -> None:
