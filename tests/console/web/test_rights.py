@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from sqlalchemy import func, select
 
 from edgeagent.console import tables
-from edgeagent.console.web import live
+from edgeagent.console.web import live, users
 from edgeagent.console.web.api import routers as api_routers
 from edgeagent.console.web.pages import routers as page_routers
 
@@ -238,3 +238,19 @@ def test_a82_the_api_takes_a_session_only_with_its_mark(website: Website) -> Non
     assert visitor.call("POST", address, {"kind": "identify"}).status_code == 403
     mark = {"X-CSRF-Token": visitor.csrf()}
     assert visitor.http.post(address, json={"kind": "identify"}, headers=mark).status_code == 201
+
+
+def test_who_has_begun_a_rollout_does_not_agree_to_it(website: Website) -> None:
+    with website.session() as session:
+        users.add(session, website.app.state.site.passwords, "pia", "a password of hers", {"home": "operator"}, 0.0)
+    made = {"title": "t", "plan": {"what": {"kind": "restart"}, "needs_approval": True}, "draft": True}
+    rollout = website.program("ole").call("POST", f"{API}/rollouts", made).json()
+
+    def ask_as(user: str, act: str) -> httpx.Response:
+        revision = website.program(user).get(f"{API}/rollouts/{rollout['id']}").json()["revision"]
+        return website.program(user).call("POST", f"{API}/rollouts/{rollout['id']}/{act}", {"revision": revision})
+
+    assert ask_as("pia", "start").json()["state"] == "waiting-for-approval"
+    for user in ("pia", "ole"):
+        assert ask_as(user, "approve").status_code == 422
+    assert ask_as("ada", "approve").json()["state"] == "running"
