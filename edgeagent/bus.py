@@ -65,11 +65,14 @@ async def connect(
     greetings: Callable[[], Iterable[Message]] = tuple,
     fraction: Callable[[], float] = random.random,
     reserved: int = 0,
+    asks_always: bool = False,
 ) -> AsyncIterator[Bus]:
     """Keep a link up while the block runs; it begins at once, whether the broker is there or not.
 
     `greetings` makes what is sent first on every connection; `will`, where it is called, makes each one's last will.
     `fraction` (0..1) spreads the tries of many devices. `reserved` places are for what asks for an acknowledgement.
+    With `asks_always` all is subscribed anew on every connection, so that what is retained comes again: a broker that
+    was killed knows a session, and has forgotten what it had acknowledged in it.
     Raise BusError if the settings can never lead to a connection.
     """
     if settings.host is None:
@@ -77,6 +80,7 @@ async def connect(
     if settings.tls is not None:
         tls_context(settings.tls)
     bus = Bus(settings, client_id, partial(_Connection, will), greetings, fraction, reserved)
+    bus.asks_always = asks_always
     staying = asyncio.create_task(bus.stay_connected(), name="bus")
     try:
         yield bus

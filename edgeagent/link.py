@@ -77,6 +77,8 @@ class Bus:
         self.outbox = Outbox(settings.outbox)
         self.trouble: str | None = None
         """Why there is no connection, and what to do, in plain words; None while all is well."""
+        self.asks_always = False
+        """Whether all is subscribed anew on every connection, also where the broker knows our session."""
         self._opened = opened
         self._greetings = greetings
         self._fraction = fraction
@@ -259,7 +261,7 @@ class Bus:
         self.counters.connections += 1
         self.counters.sessions += not is_session_known
         log.info("bus connected", extra={"broker": self._where, "mqtt": self.protocol, "session": is_session_known})
-        self._subscriptions.begin(is_session_known=is_session_known)
+        self._subscriptions.begin(is_session_known=is_session_known and not self.asks_always)
         self._ask()
         self.outbox.greet(self._greetings())
         self._is_down.clear()

@@ -1,9 +1,10 @@
 """What must be known to have arrived: the link tells so only when the broker has taken it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from brokers import HAS_MOSQUITTO, eventually, mosquitto, run, settings
+from brokers import HAS_MOSQUITTO, eventually, mosquitto, proxy, run, settings
 
 from edgeagent.bus import connect
 from edgeagent.messages import Message
@@ -47,5 +48,30 @@ def test_what_is_dropped_for_newer_reports_is_told_as_such() -> None:
                 await eventually(lambda: len(bus.outbox) == 1)
                 await bus.publish(RESULT)
                 assert not await first
+
+    run(test())
+
+
+@pytest.mark.parametrize("asks_always", [True, False])
+def test_who_asks_always_hears_what_is_retained_again_on_every_connection(asks_always: bool) -> None:  # noqa: FBT001
+    """A broker that was killed knows the session, but not what it had acknowledged in it."""
+    retained = Message("ea/1/home/d/a/up/state", b"{}", qos=1, retain=True)
+
+    async def test() -> None:
+        with mosquitto() as broker:
+            async with proxy(broker.port) as (way, port), connect(settings(broker.port), client_id="a") as device:
+                assert await device.deliver(retained)
+                async with connect(settings(port), client_id="console-1", asks_always=asks_always) as bus:
+                    bus.subscribe("ea/1/+/d/+/up/state")
+                    (await bus.inbox.get()).acknowledge()
+                    assert await bus.deliver(Message("elsewhere", b"", qos=1))  # by now the broker has read that
+                    way.cut()
+                    await bus.until(connected=False)
+                    await bus.until(connected=True)
+                    await eventually(lambda: bus.is_subscribed)
+                    assert await device.deliver(replace(retained, retain=False))  # behind whatever comes again
+                    (await bus.inbox.get()).acknowledge()
+                    await eventually(lambda: bus.inbox.received == 2 + asks_always)
+                    assert bus.counters.sessions == 1, "the broker knew the session"
 
     run(test())

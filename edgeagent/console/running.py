@@ -57,7 +57,7 @@ async def _be_the_console(
     own, signer = signer_of(settings.authority) if settings.authority else (None, None)
     link = settings.link
     client_id = f"console-{settings.console.name}"
-    async with connect(link, client_id=client_id, reserved=link.receive_maximum) as bus:
+    async with connect(link, client_id=client_id, reserved=link.receive_maximum, asks_always=True) as bus:
         worker = Worker(settings.console, bus, database, news, figures)
         worker.signer = signer
         app = make_app(database, settings, publisher_news=news, publish=worker.publish)

@@ -88,7 +88,7 @@ class Worker:
         self._answering = Answering(database, lambda: self.signer, partial(self._complain, "certificate"), unheard.inc)
         self.is_conductor = False
         self._look = asyncio.Event()
-        self._sessions = 0
+        self._reminded = 0
         self._complaint = "", ""
         self._listening = Listening()
         self._is_busy = False
@@ -178,14 +178,17 @@ class Worker:
         self._look.set()
 
     async def _remind(self) -> None:
-        """Publish everything again where the broker has forgotten us: it may have forgotten the pointers, too."""
-        if self.is_conductor and (sessions := self._bus.counters.sessions) != self._sessions:
+        """Publish all pointers again on every connection: a broker that was killed has forgotten some, and results.
+
+        It may know our session all the same, from when it wrote that down last.
+        """
+        if self.is_conductor and (connections := self._bus.counters.connections) != self._reminded:
             try:
                 await asyncio.to_thread(self._tell_again)
             except ConsoleError as error:
                 self._complain("tell again", error)
             else:
-                self._sessions = sessions
+                self._reminded = connections
 
     def _tell_again(self) -> None:
         with self._database.session() as session:

@@ -37,7 +37,7 @@ async def working(database: Database, port: int, *, name: str = "1", more: str =
     """A worker on a broker of this machine, which conducts."""
     settings = parse(settings_text(Path("/nowhere"), port, name=name, more=more))
     link = settings.link
-    async with connect(link, client_id=f"console-{name}", reserved=link.receive_maximum) as bus:
+    async with connect(link, client_id=f"console-{name}", reserved=link.receive_maximum, asks_always=True) as bus:
         worker = Worker(settings.console, bus, database, News(), Figures(database))
         worker.is_conductor = True
         async with doing({"take": worker.take(), "send": worker.send(), "keep": worker.keep_subscribed()}):

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from brokers import HAS_MOSQUITTO, eventually, mosquitto, run, settings
+from brokers import HAS_MOSQUITTO, eventually, mosquitto, proxy, run, settings
 from console.running_console import BROKER, working
 from console.telling import birth, event, progress, state, will
 from sqlalchemy import func, select
@@ -24,6 +24,7 @@ from edgeagent.fleet import wire
 from edgeagent.fleet.identity_keys import make_key, request
 from edgeagent.inbox import Received
 from edgeagent.messages import Message
+from edgeagent.topics import Address
 
 pytestmark = pytest.mark.skipif(not HAS_MOSQUITTO, reason="mosquitto is not installed")
 
@@ -174,6 +175,33 @@ def test_a_broker_that_has_forgotten_everything_is_told_again(database: Database
                 bus.subscribe("ea/1/home/d/kitchen/dn/job")
                 pointer = await heard(bus, "ea/1/home/d/kitchen/dn/job")
                 assert job_id.encode() in pointer.payload
+
+    run(test())
+
+
+def test_after_every_interruption_all_pointers_are_told_again(database: Database) -> None:
+    """A broker that was killed may know the console's session, and has forgotten results that it had acknowledged."""
+    topic = "ea/1/home/d/kitchen/dn/job"
+
+    async def test() -> None:
+        with mosquitto(BROKER) as broker:
+            async with (
+                proxy(broker.port) as (way, port),
+                working(database, port),
+                connect(settings(broker.port), client_id="kitchen") as bus,
+            ):
+                bus.subscribe(topic)
+                await tell(bus, birth("kitchen"), state("kitchen"))
+                await eventually(lambda: online(database) == 1)
+                with database.session() as session:
+                    kitchen = session.scalars(select(Device)).one()
+                    job_id = ask(session, kitchen, "restart", {}, by="anna", now=time.time()).id
+                assert job_id.encode() in (await heard(bus, topic)).payload
+                working_on_it = wire.Progress(id=f"{job_id}:1", job=job_id, state="working", at=time.time())
+                await tell(bus, wire.progress(Address("home", "kitchen"), working_on_it))
+                await eventually(lambda: _job(database, job_id).state == "working")
+                way.cut()
+                assert job_id.encode() in (await heard(bus, topic)).payload
 
     run(test())
 
