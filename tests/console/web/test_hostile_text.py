@@ -202,11 +202,11 @@ def test_a87_no_page_no_log_and_no_audit_holds_a_secret(website: Website, caplog
 
 
 def test_a87_an_error_tells_no_insides(website: Website) -> None:
-    visitor = website.program("ada")
+    program, visitor = website.program("ada"), website.visitor("ada")
     with website.session() as session:
         session.execute(update(tables.Device).values(gauges=["not", "what", "it", "was"]))
         session.connection().exec_driver_sql("UPDATE devices SET gauges = '{broken'")
-    for answer in (visitor.get(f"{API}/devices"), visitor.get(DEVICE)):
+    for answer in (program.get(f"{API}/devices"), visitor.get(DEVICE)):
         assert answer.status_code == 500
         assert "Traceback" not in answer.text
         assert "sqlalchemy" not in answer.text.lower()
