@@ -21,7 +21,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from edgeagent.console.errors import ConsoleError
-from edgeagent.console.pointers import Due, due_messages, published, sweep_pointers
+from edgeagent.console.pointers import Due, due_messages, published, sweep_pointers, sweep_settings
 from edgeagent.console.tables import Device, Job
 from edgeagent.console.wishes import kept_before, merged, refuse_bad_settings, take_back, want_settings
 from edgeagent.fleet.wire import ENDS, UNDONE, FleetJob
@@ -107,8 +107,8 @@ def cancel(session: Session, job: Job, *, by: str, now: float, reason: str = "")
         raise ConsoleError(f"{job.id} has ended already: {job.state}", remedy="There is nothing left to cancel.")
     session.flush()
     words = f"Cancelled by {by}" + (f": {reason}" if reason else ".")
-    call_back(session, Job.id == job.id, words, now)
     take_back(session, Job.id == job.id, now)
+    call_back(session, Job.id == job.id, words, now)
     session.refresh(job)
 
 
@@ -205,6 +205,7 @@ def call_back(session: Session, which: ColumnElement[bool], reason: str, now: fl
 
 def sweep(session: Session, now: float) -> None:
     """Give up what has had its time, and bring pointers into line with what was told. Set by set; cheap when idle."""
+    sweep_settings(session, now)
     is_over = and_(Job.ended.is_(None), Job.until < now)
     silent = Job.reason + " It has not said how it ended; the cancellation stays for it."
     _set(session, is_over, Job.cancel.is_(True), state="cancelled", ended=now, due=now, tries=0, reason=silent)

@@ -10,6 +10,8 @@ Rules:
     - One pointer per device: cancellations first, then the newest job that is open.
     - Operators' jobs are sure of half of a batch, settings, removals and rollouts of an eighth of it at least; what is
       left over is anybody's. Of each, what is due first goes first, so that nobody waits for ever.
+    - Rows of devices are changed before those of jobs, as where messages are written down: two consoles that work at
+      once then seldom wait for one another in a circle.
 """
 
 import json
@@ -77,27 +79,27 @@ def published(session: Session, dues: Sequence[Due], now: float) -> None:
     """Note that the broker has these. What has changed meanwhile stays due."""
     if not dues:
         return
-    _note_out(session, [due for due in dues if due.what in {"job", "cancel"}], now)
-    gone = [due for due in dues if due.what == "nothing"]
+    out, gone = ([due for due in dues if due.what in which] for which in ({"job", "cancel"}, {"nothing"}))
+    _note_named(session, {due.device: due.job for due in out} | {due.device: "" for due in gone})
+    _note_wishes(session, [due for due in dues if due.what == "desired"], now)
+    _note_out(session, out, now)
     is_off = or_(_JOBS.c.ended.is_not(None), _JOBS.c.state == "pending")
     _each(
         session,
         update(_JOBS).where(_JOBS.c.id == bindparam("b_job"), is_off).values(due=None),
         [{"b_job": due.job} for due in gone],
     )
-    _note_named(session, {due.device: "" for due in gone})
+    session.expire_all()
+
+
+def _note_wishes(session: Session, dues: Sequence[Due], now: float) -> None:
     _each(
         session,
         update(_DEVICES)
         .where(_DEVICES.c.id == bindparam("b_device"), _DEVICES.c.desired_version == bindparam("b_version"))
         .values(desired_sent=now, desired_tries=_DEVICES.c.desired_tries + 1, desired_due=bindparam("b_due")),
-        [
-            {"b_device": due.device, "b_version": due.version, "b_due": now + repeat_after(due.tries)}
-            for due in dues
-            if due.what == "desired"
-        ],
+        [{"b_device": due.device, "b_version": due.version, "b_due": now + repeat_after(due.tries)} for due in dues],
     )
-    session.expire_all()
 
 
 def _note_out(session: Session, out: Sequence[Due], now: float) -> None:
@@ -120,7 +122,6 @@ def _note_out(session: Session, out: Sequence[Due], now: float) -> None:
             for due in out
         ],
     )
-    _note_named(session, {due.device: due.job for due in out})
 
 
 def _note_named(session: Session, jobs: Mapping[int, str]) -> None:
@@ -146,11 +147,23 @@ def sweep_pointers(session: Session, now: float) -> None:
     for is_off in (Job.ended.is_not(None), and_(Job.ended.is_(None), Job.due <= now, Job.state == "pending")):
         replaced = update(Job).where(is_off, Job.due.is_not(None), is_replaced)
         session.execute(replaced.values(due=None), execution_options=_QUIETLY)
+    _take_births_in(session, now)
+
+
+def sweep_settings(session: Session, now: float) -> None:
+    """Bring what is wanted of devices into line with what they have told since."""
     has_seen = update(Device).where(
         Device.desired_due.is_not(None), Device.desired_tries > 0, Device.reported_version == Device.desired_version
     )
     session.execute(has_seen.values(desired_due=None), execution_options=_QUIETLY)
-    _take_births_in(session, now)
+    is_behind = and_(Device.desired_seen < Device.desired_version, Device.reported_version < Device.desired_version)
+    session.execute(
+        update(Device)
+        .where(Device.born > now - BIRTHS_S, is_behind)
+        .where(or_(Device.desired_sent.is_(None), Device.desired_sent < Device.born))
+        .values(desired_due=now, desired_tries=0),
+        execution_options=_QUIETLY,
+    )
 
 
 def _take_births_in(session: Session, now: float) -> None:
@@ -167,13 +180,6 @@ def _take_births_in(session: Session, now: float) -> None:
             update(_JOBS).where(_JOBS.c.id == bindparam("b_job")).values(due=now, tries=0),
             [{"b_job": one} for one in found],
         )
-    session.execute(
-        update(Device)
-        .where(is_new, Device.desired_seen < Device.desired_version, Device.reported_version < Device.desired_version)
-        .where(or_(Device.desired_sent.is_(None), Device.desired_sent < Device.born))
-        .values(desired_due=now, desired_tries=0),
-        execution_options=_QUIETLY,
-    )
 
 
 def _open_due(now: float, which: ColumnElement[bool]) -> Select[Any]:

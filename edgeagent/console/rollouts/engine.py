@@ -88,8 +88,8 @@ def _apply(session: Session, rollout: Rollout, decision: Decision, now: float) -
             _to(session, rollout, "running", "paused", reason)
         case Stop(reason=reason):
             if _to(session, rollout, rollout.state, "stopping", reason, ends_as="stopped"):
-                call_back(session, Job.rollout == rollout.id, "The rollout was stopped: " + reason, now)
                 take_back(session, Job.rollout == rollout.id, now)
+                call_back(session, Job.rollout == rollout.id, "The rollout was stopped: " + reason, now)
         case Finish(reason=reason):
             if _to(session, rollout, "running", "done", reason, ended=now):
                 _give_up_unreached(session, rollout, now)
@@ -108,8 +108,8 @@ def _to(session: Session, rollout: Rollout, old: str, new: str, reason: str, *wh
 
 
 def _stop(session: Session, rollout: Rollout, now: float) -> None:
-    call_back(session, Job.rollout == rollout.id, f"The rollout was stopped: {rollout.reason}", now)
     take_back(session, Job.rollout == rollout.id, now)
+    call_back(session, Job.rollout == rollout.id, f"The rollout was stopped: {rollout.reason}", now)
     if not session.scalar(select(exists().where(Job.rollout == rollout.id, Job.ended.is_(None)))):
         _to(session, rollout, "stopping", rollout.ends_as or "stopped", rollout.reason, ended=now)
 
@@ -118,5 +118,5 @@ def _give_up_unreached(session: Session, rollout: Rollout, now: float) -> None:
     mine = and_(Job.rollout == rollout.id, Job.ended.is_(None))
     reason = "It was not reached while the rollout lasted."
     statement = update(Job).where(mine).values(state="skipped", reason=reason, ended=now, due=now, until=None)
-    session.execute(statement, execution_options=_QUIETLY)
     take_back(session, Job.rollout == rollout.id, now)
+    session.execute(statement, execution_options=_QUIETLY)

@@ -156,8 +156,8 @@ def abort(session: Session, fleet: str, rollout_id: str, change: Change) -> Roll
     if not is_begun:
         values = {"state": "aborted", "reason": reason, "ended": change.now}
     row = _changed(session, fleet, rollout_id, change, before, "aborted it", **values)
-    call_back(session, Job.rollout == rollout_id, f"The rollout was stopped: {reason}", change.now)
     take_back(session, Job.rollout == rollout_id, change.now)
+    call_back(session, Job.rollout == rollout_id, f"The rollout was stopped: {reason}", change.now)
     return row
 
 
