@@ -201,6 +201,14 @@ def test_a_device_is_taken_out_by_its_name_alone(website: Website) -> None:
     assert "kit-00001" in text_of(visitor.get(f"{HOME}?show=retired").text)
 
 
+@pytest.mark.parametrize(("name", "status"), [("ole", 422), ("ada", 200)])
+def test_only_an_admin_brings_back_what_an_admin_has_retired(website: Website, name: str, status: int) -> None:
+    assert website.visitor("ada").post(f"{DEVICE}/retire", {"name": "kit-00001"}).status_code == 303
+    made = website.visitor(name).post(f"{HOME}/enrolment", {"serial": "s-9", "device": "kit-00001", "days": "3"})
+    assert made.status_code == status
+    assert device(website).retired is not None  # a token alone brings nobody back
+
+
 def test_tokens_are_made_from_a_table_shown_once_and_taken_back(website: Website) -> None:
     visitor = website.visitor("ole")
     lines = "serial,device,tags\ns-1,new-1,floor=2 lab\ns-2,new-2\n"
@@ -247,6 +255,7 @@ def test_a_change_that_fails_leaves_nothing_but_its_line_in_the_trail(website: W
     assert [line.is_allowed for line in website.audited("enrolment.new")] == [False]
 
 
+@pytest.mark.slow  # it waits three times for as long as a page may
 def test_a86_while_the_database_is_locked_pages_are_read_and_changes_are_told_to_wait(website: Website) -> None:
     visitor = website.program("ada")
     with website.database.engine.connect() as connection:

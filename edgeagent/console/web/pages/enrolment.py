@@ -113,6 +113,7 @@ def made_token(session: Session, visit: Visit, line: Line, days: int) -> tuple[E
         by=visit.who.user,
         now=visit.now,
         lasts_s=days * 86_400,
+        may_return=visit.who.may("admin", visit.fleet),  # an admin has retired it
     )
 
 
