@@ -31,7 +31,8 @@ def want_settings(session: Session, device: Device, settings: Mapping[str, Any],
     changes = refuse_bad_settings(settings)
     if not by:
         raise ConsoleError("nobody wants these settings", remedy="Say who does.")
-    _want(session, device, merged(device.desired, changes), now)
+    _want(device, merged(device.desired, changes), now)
+    session.flush()
     return device.desired_version
 
 
@@ -69,11 +70,11 @@ def take_back(session: Session, which: ColumnElement[bool], now: float) -> None:
         for number, jobs in by_device.items():
             # The newest first: what it has put in the place of an older one's is then that one's again.
             for job in [job for job in reversed(jobs) if job.id in ones]:
-                _take_one_back(session, devices[number], job, jobs, now)
-    session.flush()
+                _take_one_back(devices[number], job, jobs, now)
+        session.flush()
 
 
-def _take_one_back(session: Session, device: Device, job: Job, others: list[Job], now: float) -> None:
+def _take_one_back(device: Device, job: Job, others: list[Job], now: float) -> None:
     wanted = dict(device.desired)
     for key, change in (job.before or {}).items():
         newer = [one for one in others if one is not job and one.before and one.created > job.created]
@@ -88,13 +89,12 @@ def _take_one_back(session: Session, device: Device, job: Job, others: list[Job]
             wanted[key] = change["was"]
     job.before = None
     if wanted != device.desired:
-        _want(session, device, wanted, now)
+        _want(device, wanted, now)
 
 
-def _want(session: Session, device: Device, wanted: dict[str, Any], now: float) -> None:
+def _want(device: Device, wanted: dict[str, Any], now: float) -> None:
     device.desired, device.desired_version = wanted, next_version(device)
     device.desired_due, device.desired_tries = now, 0
-    session.flush()
 
 
 def refuse_bad_settings(settings: Mapping[str, Any]) -> Mapping[str, Setting]:

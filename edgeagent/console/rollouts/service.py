@@ -148,7 +148,10 @@ def resume(session: Session, fleet: str, rollout_id: str, change: Change) -> Rol
 
 
 def abort(session: Session, fleet: str, rollout_id: str, change: Change) -> Rollout:
-    """End a rollout: nothing more is sent, what is under way is called back."""
+    """End a rollout: nothing more is sent, what is under way is called back.
+
+    Settings stay where they have ended well; all other devices get back those that were wanted before.
+    """
     reason = f"Aborted by {change.by}."
     before = ("draft", "waiting-for-approval", "running", "paused")
     is_begun = get(session, fleet, rollout_id).wave_began is not None
