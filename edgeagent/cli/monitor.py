@@ -16,7 +16,7 @@ from rich.text import Text
 from edgeagent.hear.clips import in_words
 from edgeagent.hear.endpointing import IsSpeech
 from edgeagent.hear.level import NoiseFloor
-from edgeagent.hear.microphone import CLIPPED_SAMPLES
+from edgeagent.hear.quality import CLIPPED_SAMPLES
 from edgeagent.logs import printable
 from edgeagent.messages import FRAME_S, Command, Frame, Interpretation, Question, Rejection, Step, Transcript, Woken
 from edgeagent.pipeline import Heard
