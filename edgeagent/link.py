@@ -160,6 +160,11 @@ class Bus:
             self._subscriptions.want(fresh, wanted)
             self._ask()
 
+    def ask_again(self) -> None:
+        """Subscribe to everything anew: what is retained comes once more."""
+        self._subscriptions.begin(is_session_known=False)
+        self._ask()
+
     async def received(self) -> AsyncIterator[Received]:
         """Yield what comes in, for ever. For one reader."""
         while True:

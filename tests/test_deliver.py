@@ -75,3 +75,17 @@ def test_who_asks_always_hears_what_is_retained_again_on_every_connection(asks_a
                     assert bus.counters.sessions == 1, "the broker knew the session"
 
     run(test())
+
+
+def test_what_is_retained_is_heard_again_when_it_is_asked_for() -> None:
+    async def test() -> None:
+        with mosquitto() as broker:
+            async with connect(settings(broker.port), client_id="a") as bus:
+                assert await bus.deliver(Message("ea/1/home/d/a/up/state", b"{}", qos=1, retain=True))
+                bus.subscribe("ea/1/+/d/+/up/state")
+                (await bus.inbox.get()).acknowledge()
+                bus.ask_again()
+                assert (await bus.inbox.get()).retained
+                await eventually(lambda: bus.is_subscribed)
+
+    run(test())

@@ -11,6 +11,7 @@ Rules:
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -47,6 +48,9 @@ FEW = 50
 DUE_EVERY_S = 0.25
 """How often is looked for what is due, where nobody says that something is."""
 FLEETS_EVERY_S = 2.0
+RETAINED_AFTER_S = (20.0, 60.0)
+RETAINED_EVERY_S = 3_600.0
+"""When all that is retained is read again: so long after a connection, then after the time before, then every hour."""
 MOST_DUES = 500
 DELIVERED_WITHIN_S = 30.0
 """A pointer that the broker has not taken by then stays due."""
@@ -155,8 +159,20 @@ class Worker:
                 await self._pause()
 
     async def keep_subscribed(self) -> None:
-        """Listen to every fleet that there is, and to those that are made later."""
+        """Listen to every fleet that there is, and to those that are made later.
+
+        Some while after each connection, and now and then, all is subscribed anew: a broker under ten thousand devices
+        that come back drops messages for a console that cannot follow, and what is retained tells how things stand.
+        """
+        connection, looks = 0, iter(RETAINED_AFTER_S)
+        look_at_s = math.inf
         while True:
+            if self._bus.counters.connections != connection:
+                connection, looks = self._bus.counters.connections, iter(RETAINED_AFTER_S)
+                look_at_s = time.monotonic() + next(looks)
+            elif time.monotonic() >= look_at_s:
+                self._bus.ask_again()
+                look_at_s = time.monotonic() + next(looks, RETAINED_EVERY_S)
             self._bus.subscribe(questions(is_shared=self._settings.shared), as_published=True)
             for fleet in await asyncio.to_thread(self._fleets):
                 self._bus.subscribe(*filters(fleet, self._settings))
