@@ -129,7 +129,7 @@ def gauges(drawn: random.Random) -> dict[str, float]:
         "temperature_c": round(drawn.gauss(52, 5), 1),
         "memory_free_mb": round(drawn.uniform(180, 320)),
         "disk_free_mb": round(drawn.uniform(2_000, 9_000)),
-        "noise_floor_db": round(drawn.gauss(-58, 4), 1),
+        "noise_floor_db": round(drawn.gauss(35, 4), 1),
         "load": round(drawn.uniform(0.1, 0.6), 2),
         "throttled": 0.0,
     }
