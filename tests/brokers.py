@@ -259,7 +259,7 @@ def packet(first: int, rest: bytes) -> bytes:
             return bytes([first]) + bytes(length) + rest
 
 
-async def eventually(is_so: Callable[[], object], within_s: float = 5.0) -> None:
+async def eventually(is_so: Callable[[], object], within_s: float = 15.0) -> None:
     """Wait until something is so, looking every few milliseconds."""
     deadline = time.monotonic() + within_s
     while not is_so():
