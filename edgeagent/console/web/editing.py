@@ -28,8 +28,10 @@ MOST_SETS = 100
 MOST_REVISIONS = 200
 """Of a set; older ones are removed."""
 TRY_WITHIN_S = 25.0
+WAIT_S = 8.0
+"""For the end of a try whose answer nobody waits for any more."""
 AT_ONCE = 2
-"""Sentences that are tried at the same time, by different users. Nobody waits: a thread that waits serves no page."""
+"""Sentences that are tried at the same time, by different users. Few wait: a thread that waits serves no page."""
 FIRST = """# Sentences, in hassil's syntax: (a|b) one of, [a] perhaps, {name} a list, <rule> a rule.
 language: en
 intents:
@@ -58,18 +60,26 @@ class Tried:
 
 
 class Turns:
-    """Who is trying a sentence now: so many at most, one of a user."""
+    """Who is trying a sentence now: so many at most, one of a user, who may have one more wait for its turn."""
 
     def __init__(self, at_once: int = AT_ONCE) -> None:
         """Begin with nobody."""
         self._at_once = at_once
         self._users: set[str] = set()
-        self._lock = threading.Lock()
+        self._waiting: set[str] = set()
+        self._changed = threading.Condition()
 
     @contextmanager
     def taken(self, user: str) -> Iterator[None]:
-        """Have a turn during the block. Raise RefusedError 503, at once, where there is none."""
-        with self._lock:
+        """Have a turn during the block. Raise RefusedError 503 where there is none.
+
+        Who has a turn already (an answer that nobody waits for any more) waits for its end; few do so at a time.
+        """
+        with self._changed:
+            if user in self._users and user not in self._waiting and len(self._waiting) < self._at_once:
+                self._waiting.add(user)
+                self._changed.wait_for(lambda: user not in self._users, timeout=WAIT_S)
+                self._waiting.discard(user)
             if user in self._users:
                 raise RefusedError(503, "you are trying a sentence already", remedy="Wait until that has ended.")
             if len(self._users) >= self._at_once:
@@ -78,8 +88,9 @@ class Turns:
         try:
             yield
         finally:
-            with self._lock:
+            with self._changed:
                 self._users.discard(user)
+                self._changed.notify_all()
 
 
 def newest(session: Session, fleet: str, name: str) -> CommandSet | None:

@@ -85,19 +85,23 @@
   // Forms whose outcome would be shown elsewhere: asked beforehand, nothing is changed.
   function preview(form) {
     let waiting = 0;
-    let asked = null;
+    let isAsking = false;
+    let isStale = false;
     const target = document.getElementById(form.dataset.previewInto);
     const show = async () => {
-      asked?.abort();
-      asked = new AbortController();
+      isStale = isAsking;
+      if (isAsking) return; // one at a time: an answer costs the console a moment, also one that nobody waits for
+      isAsking = true;
       try {
-        const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)), signal: asked.signal });
+        const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
         const page = parser.parseFromString(await answer.text(), "text/html");
         const fresh = page.getElementById(target.id);
-        if (fresh) target.replaceChildren(...fresh.childNodes);
-      } catch (error) {
-        if (error.name !== "AbortError") say("no connection to the console");
+        if (fresh && !isStale) target.replaceChildren(...fresh.childNodes);
+      } catch {
+        say("no connection to the console");
       }
+      isAsking = false;
+      if (isStale) show();
     };
     form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(show, 350); });
     show();
