@@ -1,5 +1,6 @@
 """`edgeagent fleet job`: ask one device for something."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -13,16 +14,25 @@ Device = Annotated[str, typer.Argument(help="Name of the device.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for what comes of it.")]
 
 
-@job_app.command("identify")
-def identify(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it blink and speak."""
-    ask_for(context, device, "identify", {}, wait=wait, is_json=json)
+PLAIN = {
+    "identify": "Have it blink and speak.",
+    "restart": "Have its program start anew.",
+    "diagnostics": "Fetch what helps to find what is wrong, without secrets.",
+    "self-test": "Have it test itself.",
+    "clips": "Have it judge its recordings.",
+}
+"""Jobs without options."""
 
 
-@job_app.command("restart")
-def restart(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have its program start anew."""
-    ask_for(context, device, "restart", {}, wait=wait, is_json=json)
+def _asking(kind: str) -> Callable[[typer.Context, str, bool, bool], None]:
+    def command(context: typer.Context, device: Device, wait: Wait = False, json: Json = False) -> None:  # noqa: FBT002  # options
+        ask_for(context, device, kind, {}, wait=wait, is_json=json)
+
+    return command
+
+
+for _kind, _help in PLAIN.items():
+    job_app.command(_kind, help=_help)(_asking(_kind))
 
 
 @job_app.command("logs")
@@ -36,24 +46,6 @@ def logs(
 ) -> None:
     """Fetch the last lines of its log."""
     ask_for(context, device, "logs", {"lines": lines}, wait=wait, is_json=json)
-
-
-@job_app.command("diagnostics")
-def diagnostics(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Fetch what helps to find what is wrong, without secrets."""
-    ask_for(context, device, "diagnostics", {}, wait=wait, is_json=json)
-
-
-@job_app.command("self-test")
-def self_test(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it test itself."""
-    ask_for(context, device, "self-test", {}, wait=wait, is_json=json)
-
-
-@job_app.command("clips")
-def clips(context: typer.Context, device: Device, *, wait: Wait = False, json: Json = False) -> None:
-    """Have it judge its recordings."""
-    ask_for(context, device, "clips", {}, wait=wait, is_json=json)
 
 
 @job_app.command("update")

@@ -1,7 +1,7 @@
 """`edgeagent fleet rollouts`: bring something to many devices, and watch it."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -137,41 +137,27 @@ def watch(context: typer.Context, rollout: Rollout, *, json: Json = False) -> No
     raise typer.Exit(0 if found["state"] == "done" else NOT_DONE)
 
 
-def _act(context: typer.Context, rollout: str, act: str, *, is_json: bool) -> None:
-    console, start = asked(context)
-    where = f"{start}/rollouts/{quoted(rollout)}"
-    seen = console.get(where)
-    _shown(console.post(f"{where}/{act}", {"revision": seen["revision"]}), is_json=is_json)
+ACTS = {
+    "start": "Begin a draft.",
+    "approve": "Agree to a rollout that somebody else has made.",
+    "pause": "Ask no further devices.",
+    "resume": "Go on.",
+    "abort": "End a rollout: what is under way is called back.",
+}
 
 
-@rollouts_app.command("start")
-def begin(context: typer.Context, rollout: Rollout, *, json: Json = False) -> None:
-    """Begin a draft."""
-    _act(context, rollout, "start", is_json=json)
+def _acting(act: str) -> Callable[[typer.Context, str, bool], None]:
+    def command(context: typer.Context, rollout: Rollout, json: Json = False) -> None:  # noqa: FBT002  # an option
+        console, start = asked(context)
+        where = f"{start}/rollouts/{quoted(rollout)}"
+        seen = console.get(where)
+        _shown(console.post(f"{where}/{act}", {"revision": seen["revision"]}), is_json=json)
+
+    return command
 
 
-@rollouts_app.command("approve")
-def approve(context: typer.Context, rollout: Rollout, *, json: Json = False) -> None:
-    """Agree to a rollout that somebody else has made."""
-    _act(context, rollout, "approve", is_json=json)
-
-
-@rollouts_app.command("pause")
-def pause(context: typer.Context, rollout: Rollout, *, json: Json = False) -> None:
-    """Ask no further devices."""
-    _act(context, rollout, "pause", is_json=json)
-
-
-@rollouts_app.command("resume")
-def resume(context: typer.Context, rollout: Rollout, *, json: Json = False) -> None:
-    """Go on."""
-    _act(context, rollout, "resume", is_json=json)
-
-
-@rollouts_app.command("abort")
-def abort(context: typer.Context, rollout: Rollout, *, json: Json = False) -> None:
-    """End a rollout: what is under way is called back."""
-    _act(context, rollout, "abort", is_json=json)
+for _name, _help in ACTS.items():
+    rollouts_app.command(_name, help=_help)(_acting(_name))
 
 
 def _plan(what: str, wanted: str, pace: Mapping[str, Any], bake: float) -> dict[str, Any]:
