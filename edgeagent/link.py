@@ -3,7 +3,8 @@
 Rules:
     - A connection serves once: after its end nothing of it is used, and what must be sent again is decided here.
     - An order is sent now, once, not retained; or it fails at once. It is never sent later.
-    - Subscriptions are asked for again where the broker has lost our session, and only there.
+    - Subscriptions are asked for again where the broker has lost our session, and where it has refused them: after a
+      while, and then less and less often.
     - Nothing that goes wrong ends this: a round that fails is reported, and the next one follows after a while.
 """
 
@@ -33,6 +34,8 @@ STEADY_S = 30
 """A connection that held this long was a good one: the waits begin anew."""
 FAREWELL_S = 0.4
 """How long a clean end waits for the last acknowledgements."""
+REFUSED_AGAIN_S, REFUSED_MOST_S = 10.0, 600.0
+"""What the broker has refused to subscribe is asked for again after this long, then each time after twice as long."""
 
 REFUSED_VERSION = 132
 OWNERS_FAULT = {133, 134, 135, 138, 142, 152}
@@ -89,6 +92,9 @@ class Bus:
         self._is_up, self._is_down, self._is_drained = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._is_down.set()
         self._is_leaving = False
+        self._asking_again: asyncio.TimerHandle | None = None
+        self._refused_s = REFUSED_AGAIN_S
+        self._refused: set[str] = set()
         self._where = f"{settings.host}:{settings.port}"
 
     @property
@@ -186,7 +192,12 @@ class Bus:
         """Note the broker's answers to a subscription, one for each filter."""
         for pattern, refusal in self._subscriptions.answered(packet, refusals):
             self.counters.refused += 1
-            log.warning("subscription refused", extra={"filter": pattern, "reason": refusal})
+            if pattern not in self._refused:  # once, not at every try of a long night
+                self._refused.add(pattern)
+                log.warning("subscription refused", extra={"filter": pattern, "reason": refusal})
+            if self._asking_again is None:
+                self._asking_again = asyncio.get_running_loop().call_later(self._refused_s, self._ask_refused)
+                self._refused_s = min(2 * self._refused_s, REFUSED_MOST_S)
 
     async def stay_connected(self) -> None:
         """Connect, and connect again, until `farewell`."""
@@ -232,6 +243,9 @@ class Bus:
         finally:
             connection.end("closed")
             self._last = None
+            if self._asking_again is not None:
+                self._asking_again.cancel()
+                self._asking_again = None
             self._is_up.clear()
             self._is_down.set()
             for report in self.outbox.connection_lost():
@@ -267,6 +281,7 @@ class Bus:
         self.counters.sessions += not is_session_known
         log.info("bus connected", extra={"broker": self._where, "mqtt": self.protocol, "session": is_session_known})
         self._subscriptions.begin(is_session_known=is_session_known and not self.asks_always)
+        self._refused_s = REFUSED_AGAIN_S
         self._ask()
         self.outbox.greet(self._greetings())
         self._is_down.clear()
@@ -283,6 +298,11 @@ class Bus:
             for portion in self._subscriptions.open():
                 if (packet := connection.subscribe(portion)) is not None:
                     self._subscriptions.asked(packet, portion)
+
+    def _ask_refused(self) -> None:
+        self._asking_again = None
+        self._subscriptions.forgive()
+        self._ask()
 
     def _pump(self) -> None:
         while connection := self._connection:

@@ -3,7 +3,8 @@
 Rules:
     - A filter is asked for once in a session: a broker that still knows our session needs no reminder.
     - A program that has just started asks for all of them: retained messages come only to those who ask.
-    - What is refused is asked for again with the next connection, not before.
+    - What is refused is asked for again with the next connection, or when somebody has waited: a broker may say no only
+      because a part of it is away.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,6 +44,10 @@ class Subscriptions:
         self._refused.clear()
         if not is_session_known:
             self._granted.clear()
+
+    def forgive(self) -> None:
+        """Let what was refused be asked for again."""
+        self._refused.clear()
 
     def open(self) -> list[list[tuple[str, int]]]:
         """Return what there is to ask for, in portions."""

@@ -632,6 +632,31 @@ def test_the_windows_that_a_broker_sets_are_kept() -> None:
     run(test())
 
 
+def test_a_subscription_that_is_refused_is_asked_for_again_after_a_while_and_complained_of_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("edgeagent.link.REFUSED_AGAIN_S", 0.05)
+    answers = [b"\x87", b"\x87", b"\x01"]  # as a part of a cluster does while its leader is away
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_packet(reader)
+        writer.write(CONNACK_5)
+        while answers:
+            first, rest = await read_packet(reader)
+            assert first >> 4 == 8
+            writer.write(packet(0x90, rest[:2] + b"\x00" + answers.pop(0)))
+        await reader.read()
+
+    async def test() -> None:
+        async with served(serve) as port, up(settings(port)) as bus:
+            bus.subscribe("wanted")
+            await eventually(lambda: bus.is_subscribed)
+            assert bus.counters.refused == 2
+            assert [record.getMessage() for record in caplog.records].count("subscription refused") == 1
+
+    run(test())
+
+
 def _number(received: tuple[int, bytes]) -> int:
     """The packet identifier of a PUBLISH."""
     first, rest = received

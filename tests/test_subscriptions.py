@@ -36,13 +36,17 @@ def test_what_is_being_asked_for_is_not_asked_for_twice_and_again_after_the_conn
     assert subscriptions.open() == [[("a", 0)]]
 
 
-def test_what_is_refused_is_named_and_asked_for_again_with_the_next_connection_only() -> None:
+def test_what_is_refused_is_named_and_asked_for_again_with_the_next_connection_or_when_it_is_forgiven() -> None:
     subscriptions = Subscriptions()
     subscriptions.want(["a", "b"], 1)
     subscriptions.asked(1, subscriptions.open()[0])
     assert subscriptions.answered(1, ["Not authorized", None]) == [("a", "Not authorized")]
     assert subscriptions.open() == []
     subscriptions.begin(is_session_known=True)
+    assert subscriptions.open() == [[("a", 1)]]
+    subscriptions.asked(2, subscriptions.open()[0])
+    subscriptions.answered(2, ["Not authorized"])
+    subscriptions.forgive()
     assert subscriptions.open() == [[("a", 1)]]
 
 

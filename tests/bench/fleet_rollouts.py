@@ -17,6 +17,7 @@ BY = "bench"
 BROKER_AWAY_S = 3.0
 CONSOLE_AWAY_S = 5.0
 WITHIN_S = 400.0
+SETTLE_S = 10.0
 ENDED = {"stopped", "aborted", "done"}
 
 
@@ -99,13 +100,20 @@ class _Course:
         assert not ahead, f"{name}: the registry was ahead of the devices {ahead} times"
         figures.note(f"{name}_moments", len(self.readings), "compared with the devices: never ahead, never falling")
         figures.note(f"{name}_behind_most", max(behind, default=0.0), "devices whose end the registry did not know yet")
+        wrong = self._wrong()
+        deadline = time.monotonic() + SETTLE_S  # what the simulator tells of itself is up to a second old
+        while wrong and time.monotonic() < deadline:
+            time.sleep(0.5)
+            wrong = self._wrong()
+        figures.note(f"{name}_wrong_at_rest", len(wrong), "; ".join(wrong[:3]) or "every count as the devices say")
+
+    def _wrong(self) -> list[str]:
         verdict = compared(self.registry, self.made.fleet.devices())
         wrong = [problem for problem in (*verdict.lost, *verdict.twice) if "job" in problem or ": r" in problem]
         now = simulated(self.made.fleet.progress, self.version)
         rows = self.registry.states(self.rollout)
         ends = [end for end in ENDS - {"cancelled"} if now[end] != rows.get(end, 0)]
-        wrong += [f"{end}: {now[end]} devices say so, {rows.get(end, 0)} rows" for end in ends]
-        figures.note(f"{name}_wrong_at_rest", len(wrong), "; ".join(wrong[:3]) or "every count as the devices say")
+        return wrong + [f"{end}: {now[end]} devices say so, {rows.get(end, 0)} rows" for end in ends]
 
 
 def _begun(made: World, database: Database, version: str) -> str:

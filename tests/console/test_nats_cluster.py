@@ -17,6 +17,7 @@ from edgeagent.topics import Address
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(420),  # with one of three away, NATS takes up to half a minute for a new subscription
     pytest.mark.skipif(not HAS_NATS, reason="nats-server is not installed: apt-get install nats-server"),
 ]
 ONE, TWO = Address("home", "dev-1"), Address("home", "dev-2")
@@ -86,6 +87,9 @@ def test_pointers_wills_and_sessions_hold_over_three_servers(tmp_path: Path) -> 
                 await device.until(ONE.job, b"first")  # retained, by another server, caught by a wildcard
                 assert await device.bus.deliver(state(ONE, b"here"))
                 await console.until(f"{ONE.up}/state", b"here")
+                async with link(servers[2], "late", fleet.console(), "ea/1/#") as late:
+                    await late.until(ONE.job, b"first")
+                    await late.until(f"{ONE.up}/state", b"here")
                 servers[1].stop()
                 await console.until(f"{ONE.up}/state", b"here")
             # The session is another server's now, and what came meanwhile waits in it.
@@ -94,12 +98,9 @@ def test_pointers_wills_and_sessions_hold_over_three_servers(tmp_path: Path) -> 
                 await device.until(ONE.job, b"second")
                 _cut(device.bus)
                 await console.until(f"{ONE.up}/state", b"lost")
-        async with link(servers[2], "late", fleet.console(), "ea/1/#") as late:
-            await late.until(ONE.job, b"second")
-            await late.until(f"{ONE.up}/state")
 
     with nats(tmp_path, fleet) as servers:
-        run(go(servers), within_s=150)
+        run(go(servers), within_s=400)
 
 
 def test_attacks_a40_a41_a42_a_device_reaches_nothing_that_is_not_its_own(tmp_path: Path) -> None:
@@ -138,7 +139,7 @@ def test_attacks_a40_a41_a42_a_device_reaches_nothing_that_is_not_its_own(tmp_pa
                 assert bus.counters.connections == 0
 
     with nats(tmp_path, fleet) as servers:
-        run(go(servers), within_s=150)
+        run(go(servers), within_s=400)
 
 
 def test_two_consoles_share_by_fleet_what_two_servers_take(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_two_consoles_share_by_fleet_what_two_servers_take(tmp_path: Path) -> No
                 assert [payload for _, payload in heard.messages] == [b"%d" % number for number in range(50)]
 
     with nats(tmp_path, fleet) as servers:
-        run(go(servers), within_s=150)
+        run(go(servers), within_s=400)
 
 
 def _cut(bus: Bus) -> None:

@@ -11,7 +11,7 @@ import pytest
 from brokers import HAS_MOSQUITTO, eventually, mosquitto, proxy, run, settings
 from console.running_console import BROKER, working
 from console.telling import birth, event, progress, state, will
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from edgeagent.bus import Bus, connect
 from edgeagent.console.authority import Authority
@@ -86,6 +86,24 @@ def test_a_fleet_that_is_made_later_is_heard(database: Database) -> None:
                     session.add(Fleet(name="office", created=2.0))
                 await tell(bus, birth("desk", fleet="office"))
                 await eventually(lambda: device(database, "desk") is not None)
+
+    run(test())
+
+
+def test_what_the_broker_has_dropped_is_known_again_some_while_after_the_connection(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeagent.console.worker.RETAINED_AFTER_S", (1.0,))
+    monkeypatch.setattr("edgeagent.console.worker.FLEETS_EVERY_S", 0.1)
+
+    async def test() -> None:
+        with mosquitto(BROKER) as broker:
+            async with working(database, broker.port), connect(settings(broker.port), client_id="device") as bus:
+                await tell(bus, birth("a"), state("a"))
+                await eventually(lambda: online(database) == 1)
+                with database.session() as session:  # as if its return had not been heard
+                    session.execute(update(Device).values(online=False, seq=0))
+                await eventually(lambda: online(database) == 1)
 
     run(test())
 
