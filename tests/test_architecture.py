@@ -73,7 +73,7 @@ SEAMS = {
     "segno": {"edgeagent.console.web.qr"},
     "uvicorn": {"edgeagent.console.serving"},
     "webauthn": {"edgeagent.console.web.passkeys"},
-    "backports": {"edgeagent.update.deltas"},
+    "backports": {"edgeagent.provision.compression", "edgeagent.update.deltas"},
     "wyoming": {"edgeagent.bridges.wyoming"},
     "google": {"edgeagent.act.dialects.sparkplug_b_pb2", "edgeagent.act.dialects.sparkplug_payload"},
     "flatbuffers": {"edgeagent.train.tflite"},
