@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from edgeagent.credentials import with_credentials
 from edgeagent.settings import AgentSettings, load
 
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="TOML file; without it, the defaults.")]
@@ -12,5 +13,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def settings_of(file: Path | None) -> AgentSettings:
-    """Return the settings of the file that was named, or the defaults. Raise SettingsError if it is wrong."""
-    return AgentSettings() if file is None else load(file)
+    """Return the settings of the file that was named, or the defaults, with what systemd hands over in secret.
+
+    Raise SettingsError if something is wrong with them.
+    """
+    return with_credentials(AgentSettings() if file is None else load(file))
