@@ -118,9 +118,11 @@ class HatMatch(Settings):
     """By what sound hardware is known; one of them is enough."""
 
     eeprom_products: Annotated[tuple[Words, ...], Field(max_length=8)] = ()
-    """Parts of the product's name in its EEPROM, in small letters."""
+    """Words in small letters, all of which are in vendor and product of its EEPROM."""
     card_names: Annotated[tuple[Words, ...], Field(max_length=16)] = ()
-    """Parts of the sound card's name or id as /proc/asound/cards has them, in small letters."""
+    """Parts of the sound card's id or name as /proc/asound/cards has them, in small letters."""
+    card_drivers: Annotated[tuple[Words, ...], Field(max_length=8)] = ()
+    """Drivers of the sound card, in small letters: for what nothing else is known of."""
     i2c_addresses: Annotated[tuple[Annotated[int, Field(ge=0x08, le=0x77)], ...], Field(max_length=8)] = ()
     """Addresses at which it answers on the header's I2C bus; asked only when the owner wants it."""
 
