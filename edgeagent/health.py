@@ -11,6 +11,8 @@ log = logging.getLogger(__name__)
 
 LISTENING_WITHIN_S = 10.0
 """A thread that listens handles thirty frames a second; even decoding a long utterance takes less than this."""
+START_WITHIN_S = 120
+"""What a start may take: TimeoutStartSec= of systemd/edgeagent.service."""
 ANSWER_WITHIN_S = 0.5
 """The event loop waits no longer than this for a supervisor that does not take what we tell it."""
 
@@ -32,16 +34,29 @@ def notify(state: str, environment: Mapping[str, str] = os.environ) -> bool:
 
 
 async def feed_watchdog(listened_at: Callable[[], float], environment: Mapping[str, str] = os.environ) -> None:
-    """Feed systemd's watchdog while sound is being handled; return at once where there is none (WATCHDOG_USEC).
+    """Feed systemd's watchdog while sound is being handled; return at once where there is none.
 
     `listened_at` is when the listening thread last asked for sound, on the monotonic clock.
     """
-    limit = environment.get("WATCHDOG_USEC", "")
-    is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())  # sd_watchdog_enabled(3)
-    if not is_ours or not limit.isdecimal() or int(limit) == 0:
+    limit_us = _limit_us(environment)
+    if not limit_us:
         return
-    every_s = int(limit) / 1e6 / 3
+    notify(f"WATCHDOG_USEC={limit_us}", environment)  # it was longer, if this is a new start in the same process
+    every_s = limit_us / 1e6 / 3
     while True:
         if time.monotonic() - listened_at() < LISTENING_WITHIN_S:
             notify("WATCHDOG=1", environment)
         await asyncio.sleep(every_s)
+
+
+def allow_new_start(environment: Mapping[str, str] = os.environ) -> None:
+    """Have the watchdog wait as long as for a first start: for systemd, who starts anew in place is ready all along."""
+    if _limit_us(environment):
+        notify(f"WATCHDOG_USEC={START_WITHIN_S * 1_000_000}", environment)
+
+
+def _limit_us(environment: Mapping[str, str]) -> int:
+    """Return the watchdog's limit in microseconds, 0 where there is none for this process (sd_watchdog_enabled(3))."""
+    limit = environment.get("WATCHDOG_USEC", "")
+    is_ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+    return int(limit) if is_ours and limit.isascii() and limit.isdecimal() else 0

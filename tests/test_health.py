@@ -58,6 +58,7 @@ def fed(systemd: socket.socket, listened_s_ago: float, for_s: float) -> int:
     with pytest.raises(TimeoutError):
         asyncio.run(feed())
     systemd.settimeout(0)
+    assert systemd.recv(100) == b"WATCHDOG_USEC=60000"
     count = 0
     try:
         while systemd.recv(100) == b"WATCHDOG=1":
@@ -75,8 +76,37 @@ def test_the_watchdog_starves_when_the_listening_stops(systemd: socket.socket) -
     assert fed(systemd, health.LISTENING_WITHIN_S + 1, 0.2) == 0
 
 
+def test_the_watchdog_waits_for_a_new_start_in_place_and_is_then_as_strict_as_before(systemd: socket.socket) -> None:
+    health.allow_new_start(environment(systemd, WATCHDOG_USEC="30000000"))
+    assert systemd.recv(100) == b"WATCHDOG_USEC=120000000"
+    with pytest.raises(TimeoutError):
+        asyncio.run(
+            asyncio.wait_for(health.feed_watchdog(time.monotonic, environment(systemd, WATCHDOG_USEC="30000000")), 0.1)
+        )
+    assert (systemd.recv(100), systemd.recv(100)) == (b"WATCHDOG_USEC=30000000", b"WATCHDOG=1")
+
+
+def test_the_unit_gives_a_start_the_time_that_a_new_start_is_given() -> None:
+    unit = Path(__file__).parents[1] / "systemd/edgeagent.service"
+    assert f"TimeoutStartSec={health.START_WITHIN_S}" in unit.read_text().splitlines()
+
+
+def test_without_a_watchdog_nothing_is_said_before_a_new_start(systemd: socket.socket) -> None:
+    health.allow_new_start(environment(systemd))
+    systemd.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        systemd.recv(100)
+
+
 @pytest.mark.parametrize(
-    "watch", [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"}]
+    "watch",
+    [
+        {},
+        {"WATCHDOG_USEC": "0"},
+        {"WATCHDOG_USEC": "x"},
+        {"WATCHDOG_USEC": "٣"},
+        {"WATCHDOG_USEC": "1000", "WATCHDOG_PID": "1"},
+    ],
 )
 def test_without_a_watchdog_of_ours_nothing_is_fed(watch: Mapping[str, str]) -> None:
     asyncio.run(asyncio.wait_for(health.feed_watchdog(time.monotonic, watch), 1))

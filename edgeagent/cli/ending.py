@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn
 
+from edgeagent import health
+
 INTERRUPTED = 130
 START_ANEW = 64
 """Not seen outside: the same program is started again in this process, with the same arguments."""
@@ -22,6 +24,7 @@ def finish(work: Coroutine[Any, Any, int]) -> int:
 
 def start_anew() -> NoReturn:
     """Start this program again in this process: for who supervises it, it has never ended."""
+    health.allow_new_start()
     logging.shutdown()
     sys.stdout.flush()
     os.closerange(3, _MOST_DESCRIPTORS)
