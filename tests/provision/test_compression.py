@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import os
 import random
 import resource
 import shutil
@@ -83,7 +84,7 @@ def test_padding_between_streams_of_xz_is_skipped(tmp_path: Path) -> None:
     ids=" ".join,
 )
 def test_what_other_programs_have_packed_is_unpacked(tmp_path: Path, command: list[str]) -> None:
-    if shutil.which(command[0]) is None:
+    if shutil.which(command[0]) is None and "EDGEAGENT_CI" not in os.environ:
         pytest.skip(f"{command[0]} is not installed: apt-get install xz-utils gzip zstd")
     raw = image(tmp_path, IMAGE)
     packed = tmp_path / "packed"
