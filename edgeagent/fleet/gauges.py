@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from edgeagent.update.waiting import SUPPLIES, THROTTLED, power_of
+from edgeagent.board.thermal import temperatures, throttling
 
-_THERMAL = Path("sys/class/thermal")
-_SUPPLIES, _THROTTLED = SUPPLIES.relative_to("/"), THROTTLED.relative_to("/")
 _LONGEST_READ = 4_096
-_PLAUSIBLE_C = (-60.0, 200.0)
 
 
 def gauges(state: Path, root: Path = Path("/")) -> dict[str, float]:
@@ -33,11 +30,12 @@ def system(root: Path = Path("/")) -> str:
 
 
 def _all(state: Path, root: Path) -> Iterator[tuple[str, float]]:
-    hottest = max(_temperatures(root), default=None)
+    hottest = max(temperatures(root).values(), default=None)
     if hottest is not None:
         yield "temperature_c", hottest
-    if _text(root / _THROTTLED):
-        yield "throttled", float(power_of(root / _SUPPLIES, root / _THROTTLED).is_throttled)
+    slowed = throttling(root)
+    if slowed is not None:
+        yield "throttled", float(bool(slowed.now))
     memory = _fields(root / "proc/meminfo")
     own = _fields(root / "proc/self/status")
     if "MemAvailable" in memory:
@@ -49,14 +47,6 @@ def _all(state: Path, root: Path) -> Iterator[tuple[str, float]]:
         yield "disk_free_mb", found.f_bavail * found.f_frsize / (1 << 20)
     with suppress(OSError):
         yield "load", os.getloadavg()[0]
-
-
-def _temperatures(root: Path) -> Iterator[float]:
-    with suppress(OSError):
-        for zone in sorted((root / _THERMAL).glob("thermal_zone*/temp"))[:32]:
-            text = _text(zone)
-            if text.lstrip("-").isdecimal() and _PLAUSIBLE_C[0] < int(text) / 1_000 < _PLAUSIBLE_C[1]:
-                yield int(text) / 1_000
 
 
 def _fields(path: Path) -> dict[str, float]:

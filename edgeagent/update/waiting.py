@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from datetime import time
 from pathlib import Path
 
+from edgeagent.board.thermal import throttling
 from edgeagent.hours import is_within
 from edgeagent.settings import UpdateSettings
 
-SUPPLIES = Path("/sys/class/power_supply")
-THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-"""What the Raspberry Pi's firmware says, in hexadecimal; `vcgencmd get_throttled` shows the same."""
-_THROTTLED_NOW = 0b1111
-"""Too little voltage, frequency capped, throttled, soft limit of temperature: now, not once."""
+_SUPPLIES = "sys/class/power_supply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +35,13 @@ def why_wait(settings: UpdateSettings, now: time, power: Power) -> str:
     return "the board is throttled" if power.is_throttled else ""
 
 
-def power_of(supplies: Path = SUPPLIES, throttled: Path = THROTTLED) -> Power:
+def power_of(root: Path = Path("/")) -> Power:
     """Return how the board is supplied, as far as the kernel says."""
-    kinds = {path.parent: _read(path) for path in supplies.glob("*/type")}
+    kinds = {path.parent: _read(path) for path in (root / _SUPPLIES).glob("*/type")}
     mains = [_read(folder / "online") for folder, kind in kinds.items() if kind in {"Mains", "USB", "Wireless"}]
     drains = [_read(folder / "status") == "Discharging" for folder, kind in kinds.items() if kind == "Battery"]
-    try:
-        bits = int(_read(throttled) or "0", 16)
-    except ValueError:
-        bits = 0
-    return Power(any(drains) and "1" not in mains, bool(bits & _THROTTLED_NOW))
+    slowed = throttling(root)
+    return Power(any(drains) and "1" not in mains, slowed is not None and bool(slowed.now))
 
 
 def _read(path: Path) -> str:

@@ -35,9 +35,10 @@ def test_an_update_waits_for_the_mains_and_for_cooler_days_unless_told_not_to(po
 
 
 def supply(folder: Path, name: str, **told: str) -> None:
-    (folder / name).mkdir(parents=True)
+    supplies = folder / "sys/class/power_supply" / name
+    supplies.mkdir(parents=True)
     for file, text in told.items():
-        (folder / name / file).write_text(text + "\n")
+        (supplies / file).write_text(text + "\n")
 
 
 def test_a_battery_that_drains_without_mains_is_seen(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_a_battery_that_drains_without_mains_is_seen(tmp_path: Path) -> None:
     supply(tmp_path / "b", "BAT0", type="Battery", status="Discharging")
     supply(tmp_path / "b", "AC", type="Mains", online="1")
     supply(tmp_path / "c", "BAT0", type="Battery", status="Charging")
-    found = [power_of(tmp_path / name, tmp_path / "none").is_on_battery for name in "abcd"]
+    found = [power_of(tmp_path / name).is_on_battery for name in "abcd"]
     assert found == [True, False, False, False]
 
 
@@ -56,5 +57,7 @@ def test_a_battery_that_drains_without_mains_is_seen(tmp_path: Path) -> None:
 def test_what_the_firmware_says_of_now_counts_not_what_was_once(
     tmp_path: Path, told: str, *, is_throttled: bool
 ) -> None:
-    (tmp_path / "throttled").write_text(told)
-    assert power_of(tmp_path / "none", tmp_path / "throttled").is_throttled is is_throttled
+    firmware = tmp_path / "sys/devices/platform/soc/soc:firmware"
+    firmware.mkdir(parents=True)
+    (firmware / "get_throttled").write_text(told)
+    assert power_of(tmp_path).is_throttled is is_throttled
