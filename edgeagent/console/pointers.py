@@ -6,7 +6,8 @@ Rules:
     - What was published is noted after the broker has acknowledged it: killed in between, it is published again, which
       is harmless, for a pointer is no order.
     - A pointer is retained, so a device that is away need not be told twice. One that is there and tells nothing is
-      told again, ever more seldom; one whose birth names another pointer is told at once.
+      told again, ever more seldom; so is one that has begun and tells no more, for a broker under load drops messages
+      that it has acknowledged. One whose birth names another pointer is told at once.
     - One pointer per device: cancellations first, then the newest job that is open.
     - Operators' jobs are sure of half of a batch, settings, removals and rollouts of an eighth of it at least; what is
       left over is anybody's. Of each, what is due first goes first, so that nobody waits for ever.
@@ -30,8 +31,8 @@ from edgeagent.topics import VERSION, Address
 
 REPEAT_S = (30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0)
 """How long nothing is heard before a pointer is published again."""
-TOLD = 1e12
-"""When a pointer is due whose device has told that it has it: not by itself."""
+STALLED_S = 300.0
+"""A device that has begun and told nothing for this long is told again: its last word may have been lost."""
 CANCEL_STAYS_S = 7 * 86_400.0
 """How long a cancellation stays on the pointer of a device that has not answered it."""
 BIRTHS_S = 3_600.0
@@ -140,9 +141,9 @@ def repeat_after(tries: int) -> float:
 def sweep_pointers(session: Session, now: float) -> None:
     """Bring what is due into line with what devices have told since."""
     has_said_so = update(Job).where(
-        Job.ended.is_(None), Job.due <= now, Job.tries > 0, Job.told.is_not(None), Job.cancel.is_(False)
+        Job.ended.is_(None), Job.due <= now, Job.tries > 0, Job.told > now - STALLED_S, Job.cancel.is_(False)
     )
-    session.execute(has_said_so.values(due=TOLD), execution_options=_QUIETLY)
+    session.execute(has_said_so.values(due=Job.told + STALLED_S), execution_options=_QUIETLY)
     is_replaced = exists().where(Device.id == Job.device, Device.job != "", Device.job != Job.id)
     for is_off in (Job.ended.is_not(None), and_(Job.ended.is_(None), Job.due <= now, Job.state == "pending")):
         replaced = update(Job).where(is_off, Job.due.is_not(None), is_replaced)
@@ -198,7 +199,7 @@ def _open_due(now: float, which: ColumnElement[bool]) -> Select[Any]:
         or_(Job.state == "pending", goes_before),
         other.id != Job.id,
     )
-    is_silent = and_(Device.online, or_(Job.told.is_(None), Job.cancel))
+    is_silent = and_(Device.online, or_(Job.told.is_(None), Job.told <= now - STALLED_S, Job.cancel))
     return (
         select(Job.id, Job.device, Job.body, Job.cancel, Job.state, Job.tries, Device.fleet, Device.name)
         .join(Device, Device.id == Job.device)

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.fleet_figures import Figures
 from bench.fleet_registry import Registry, compared, simulated
-from bench.fleet_world import BAD, FAMILY, GOOD, World, until
+from bench.fleet_world import BAD, FAMILY, GOOD, LateError, World, until
 
 from edgeagent.console.database import Database
 from edgeagent.console.rollouts import service
@@ -66,7 +67,10 @@ class _Course:
             assert self.state != "paused", self.why()
             return is_so()
 
-        return until(look, WITHIN_S, what)
+        try:
+            return until(look, WITHIN_S, what)
+        except LateError as late:
+            raise LateError(f"{late}; {self.why()}; {self._open()}") from late
 
     def look(self) -> None:
         self.made.look()
@@ -79,6 +83,16 @@ class _Course:
     def why(self) -> str:
         reason = self.registry.rows("SELECT state, reason FROM rollouts WHERE id = ?", self.rollout)[0]
         return f"{self.rollout}: {reason} {self.registry.states(self.rollout)}"
+
+    def _open(self) -> list[tuple[Any, ...]]:
+        """Return some of the jobs that have not ended, with how the registry and the device see them."""
+        question = (
+            "SELECT devices.name, jobs.id, state, step, jobs.due, sent, told, online, job_seen, devices.seq"
+            " FROM jobs JOIN devices ON devices.id = jobs.device WHERE rollout = ? AND ended IS NULL LIMIT 5"
+        )
+        rows = self.registry.rows(question, self.rollout)
+        theirs = {one["name"]: one for one in self.made.fleet.devices()}
+        return [(*row, theirs[row[0]]["jobs"].get(row[1]), theirs[row[0]]["online"]) for row in rows]
 
     def compare(self, figures: Figures, name: str) -> None:
         """See that what has ended never falls, is never ahead of the devices, and is exact at rest."""

@@ -95,6 +95,21 @@ def test_a_silent_device_that_is_there_is_told_again_ever_more_seldom(world: Wor
     ]  # fmt: skip
 
 
+def test_a_device_whose_last_word_was_lost_is_told_again_and_says_it_once_more(world: World) -> None:
+    wanted = ask(world, "update", UPDATE)
+    world.hear(world.publish())
+    world.now += 1.0
+    assert world.work()  # its end, which nobody hears: the broker had acknowledged it, and dropped it
+    for _ in range(25):
+        world.tick(10.0)
+    assert job(world, wanted).state == "accepted"
+    assert len(world.published) == 1
+    for _ in range(10):
+        world.tick(10.0)
+    assert job(world, wanted).state == "confirmed"
+    assert only(world).done[wanted] == 1
+
+
 def test_a_device_that_is_away_is_not_told_again_until_it_comes(world: World) -> None:
     world.goes(only(world))
     ask(world, "update", UPDATE)
