@@ -68,8 +68,8 @@ class Boot(Settings):
 
     config_txt: Annotated[tuple[ConfigLine, ...], Field(max_length=32)] = ()
     """Lines as `dtparam=spi=on`."""
-    section: Annotated[str, Field(pattern=r"^[a-z0-9+-]{1,32}$")] | None = None
-    """The filter under which they stand, as pi5; when absent, `all`."""
+    sections: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9+-]{1,32}$")], ...], Field(max_length=8)] = ()
+    """Filters of config.txt that hold for it, as pi400 and pi4; the lines stand under the first."""
 
 
 class BoardImage(Settings):
