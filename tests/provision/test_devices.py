@@ -5,12 +5,11 @@ import plistlib
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from provision.media import loop, mounted
 
 from edgeagent.provision.devices import HEAD_BYTES, UNFINISHED, Medium, contents_of, refusals, size_said
 from edgeagent.provision.devices_elsewhere import medium_on_windows, of_diskutil, of_get_disk
@@ -263,19 +262,6 @@ def test_the_disk_that_this_machine_runs_from_is_never_written_to() -> None:
     assert refusals(found, 1, found.force_name)
 
 
-@contextmanager
-def loop(path: Path) -> Iterator[Path]:
-    """Give a file as a disk, where this machine lets us."""
-    done = subprocess.run(["/usr/sbin/losetup", "--find", "--show", path], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no loop device to be had, so no real disk is tried: {done.stderr.strip()}; run the tests as root")
-    try:
-        yield Path(done.stdout.strip())
-    finally:
-        subprocess.run(["/usr/sbin/losetup", "--detach", done.stdout.strip()], check=True)
-
-
-@pytest.mark.skipif(not Path("/usr/sbin/losetup").exists(), reason="losetup is not there, so no real disk is tried")
 def test_a_real_block_device_with_a_file_system_is_refused_and_a_blank_one_is_no_card_either(tmp_path: Path) -> None:
     blank = tmp_path / "blank"
     blank.write_bytes(bytes(64 << 20))
@@ -287,6 +273,14 @@ def test_a_real_block_device_with_a_file_system_is_refused_and_a_blank_one_is_no
     with loop(tmp_path / "disk") as device:
         assert "there is something on it: ext4" in reasons(medium_at(device), 1)
         assert reasons(medium_at(device), 1, str(64 << 20)) == []
+
+
+def test_a_mounted_disk_is_refused_whatever_is_forced(tmp_path: Path) -> None:
+    made_by(tmp_path, ["mkfs.ext4", "-q"])
+    with loop(tmp_path / "disk") as device, mounted("ext4", "ro", device, tmp_path / "on it") as folder:
+        found = medium_at(device)
+        assert found.mounts == (str(folder),)
+        assert reasons(found, 1, found.force_name) == [f"it is mounted at {folder}"]
 
 
 def test_what_is_no_disk_is_said_to_be_none(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""A disk, or a file in its place, that is written and read in blocks past the system's cache.
+
+Rules:
+    - A disk is opened for us alone (O_EXCL): the kernel refuses it while anything of it is mounted, wherever that is.
+    - Each block is on the medium before the next one is written: progress is true, and a pulled card loses one block.
+    - What is read back comes from the medium: O_DIRECT where the system has it, else after the cache was dropped.
+"""
+
+import errno
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgeagent.provision.devices import HEAD_BYTES, Medium, contents_of
+from edgeagent.provision.errors import ImageError
+
+BLOCK_BYTES = 4 << 20
+"""What cards erase at once, or a multiple of it; a multiple of every page and sector."""
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
+_DIRECT = getattr(os, "O_DIRECT", 0)  # Linux alone has it
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is written to; `descriptor` is open for reading and writing."""
+
+    path: Path
+    descriptor: int
+
+    def write(self, at: int, block: bytes) -> None:
+        """Put a block onto the medium. Raise ImageError if it does not take it."""
+        rest = memoryview(block)
+        try:
+            os.lseek(self.descriptor, at, os.SEEK_SET)
+            while rest:
+                rest = rest[os.write(self.descriptor, rest) :]
+            os.fsync(self.descriptor)
+        except OSError as error:
+            raise self._not_taken(at + len(block) - len(rest), error) from error
+        self._forget(at, len(block))
+
+    def blocks(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Read the medium from its beginning, past the cache: where each block begins, and what it holds.
+
+        Raise ImageError if it cannot be read.
+        """
+        with _uncached(self) as descriptor, mmap.mmap(-1, BLOCK_BYTES) as room:
+            for at in range(0, size, BLOCK_BYTES):
+                wanted = min(BLOCK_BYTES, size - at)
+                yield at, self._read(descriptor, at, room)[:wanted]
+
+    def _read(self, descriptor: int, at: int, room: mmap.mmap) -> bytes:
+        try:
+            os.lseek(descriptor, at, os.SEEK_SET)
+            with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
+                count = file.readinto(room) or 0
+        except OSError as error:
+            raise ImageError(
+                f"{self.path}: cannot be read back at byte {at}: {error.strerror}", remedy="Take another card."
+            ) from error
+        return room[:count]
+
+    def _forget(self, at: int, count: int) -> None:
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self.descriptor, at, count, os.POSIX_FADV_DONTNEED)
+
+    def _not_taken(self, at: int, error: OSError) -> ImageError:
+        if error.errno == errno.ENOSPC:
+            return ImageError(f"{self.path}: is full at byte {at}, and the image goes on", remedy="Take a larger card.")
+        return ImageError(
+            f"{self.path}: cannot be written at byte {at}: {error.strerror}",
+            remedy="Put the card in again; if it fails once more, take another one.",
+        )
+
+
+@contextmanager
+def opened_target(medium: Medium) -> Iterator[Target]:
+    """Open what an image is written to, for us alone. Raise ImageError if somebody uses it, or we may not."""
+    flags = os.O_RDWR | _BINARY | (os.O_CREAT if medium.kind == "file" else os.O_EXCL)
+    try:
+        descriptor = os.open(medium.path, flags, 0o600)
+    except OSError as error:
+        remedy = {
+            errno.EBUSY: "Something uses it: unmount what is on it, also in other programs.",
+            errno.EACCES: "Run it as root: sudo.",
+            errno.EPERM: "Run it as root: sudo.",
+            errno.EROFS: "Look for the slide at the card's side.",
+        }.get(error.errno or 0, "Put the card in again.")
+        raise ImageError(f"{medium.path}: cannot be written: {error.strerror}", remedy=remedy) from error
+    try:
+        yield Target(medium.path, descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_medium(path: Path) -> Medium:
+    """Return the facts of a file that is written in a disk's place, as large as it is, or as there is room for."""
+    folder = path.parent
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        size = path.stat().st_size
+        if size:
+            return Medium(path, size, "file", is_removable=True, contents=contents_of(head))
+    elif path.exists() or not folder.is_dir():
+        raise ImageError(f"{path}: is no file, and none can be made there", remedy="Name a file after --to-file.")
+    room = os.statvfs(folder)
+    return Medium(path, room.f_bavail * room.f_frsize, "file", is_removable=True)
+
+
+@contextmanager
+def _uncached(target: Target) -> Iterator[int]:
+    """Open it once more for reading past the cache, where that can be had."""
+    target._forget(0, 0)  # noqa: SLF001  # of this module: 0 means up to the end
+    try:
+        descriptor = os.open(target.path, os.O_RDONLY | _BINARY | _DIRECT)
+    except OSError:  # a file system in memory knows no O_DIRECT
+        descriptor = os.open(target.path, os.O_RDONLY | _BINARY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
