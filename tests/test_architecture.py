@@ -75,6 +75,7 @@ SEAMS = {
     "webauthn": {"edgeagent.console.web.passkeys"},
     "backports": {"edgeagent.provision.compression", "edgeagent.update.deltas"},
     "wyoming": {"edgeagent.bridges.wyoming"},
+    "gpiod": {"edgeagent.board.gpio"},
     "google": {"edgeagent.act.dialects.sparkplug_b_pb2", "edgeagent.act.dialects.sparkplug_payload"},
     "flatbuffers": {"edgeagent.train.tflite"},
     "home_assistant_intents": {"edgeagent.evaluate.peer"},
