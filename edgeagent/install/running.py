@@ -1,0 +1,74 @@
+"""An installation from its wish to its end: look, check, plan, then do it or show it."""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeagent.install.bundles import made_of_checkout, opened
+from edgeagent.install.doing import carry_out
+from edgeagent.install.machine import look
+from edgeagent.install.nouns import Bundle, InstallError, Places, Step, Wish
+from edgeagent.install.plan import installation, removal, told
+from edgeagent.install.rules import check, check_rights
+
+Say = Callable[[str], None]
+_SOUND = "sound needs PortAudio, and a voice espeak-ng: sudo apt-get install libportaudio2 espeak-ng"
+
+
+def install(places: Places, source: Path | None, python: Path, wish: Wish, say: Say, *, is_dry: bool = False) -> None:
+    """Install the bundle in a folder, or this checkout where none is named; a dry run says what would be done.
+
+    Raise InstallError if it cannot be, with what was before still in use.
+    """
+    with _bundle(source) as bundle, _alone(places):
+        facts = look(places, python)
+        check(facts, bundle)
+        _go(installation(wish, bundle, facts), say, is_dry=is_dry)
+        if not facts.has_portaudio:
+            say(_SOUND)
+
+
+def uninstall(places: Places, python: Path, say: Say, *, is_purge: bool = False, is_dry: bool = False) -> None:
+    """Take edgeagent away, and with `is_purge` its settings and state. Raise InstallError if that fails."""
+    with _alone(places):
+        facts = look(places, python)
+        check_rights(facts)
+        _go(removal(facts, is_purge=is_purge), say, is_dry=is_dry)
+        if not is_purge:
+            say(f"kept: {places.settings}, {places.state}")
+
+
+def _go(steps: tuple[Step, ...], say: Say, *, is_dry: bool) -> None:
+    if is_dry:
+        for step in steps:
+            say(told(step))
+        return
+    carry_out(steps, lambda step: say(told(step)))
+
+
+@contextmanager
+def _bundle(source: Path | None) -> Iterator[Bundle]:
+    if source is not None:
+        yield opened(source)
+        return
+    with tempfile.TemporaryDirectory(prefix="edgeagent-install-") as folder:
+        yield made_of_checkout(Path(folder))
+
+
+@contextmanager
+def _alone(places: Places) -> Iterator[None]:
+    """Be the only one who installs into this root while the block runs. Raise InstallError if another does."""
+    try:
+        folder = os.open(places.root, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise InstallError(f"{places.root}: {error.strerror}", remedy="Name a folder: --root FOLDER") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InstallError("another installation is under way", remedy="Wait for its end.") from error
+    finally:
+        os.close(folder)
