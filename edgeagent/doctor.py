@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from edgeagent.board.providers import Computing
 from edgeagent.errors import EdgeAgentError
 from edgeagent.grammar.acyclic import phrases
 from edgeagent.hear import microphone
@@ -104,7 +105,8 @@ def _command_model(settings: UnderstandingSettings) -> Finding:
         return Finding("understands", "ok", "none is wanted: [understanding] model is off")
     try:
         bundle = open_bundle(model_folder(settings))
-        count, different = disagreements(bundle, segments_of(bundle, settings.runtime))
+        computing = Computing(settings.providers, settings.threads)
+        count, different = disagreements(bundle, segments_of(bundle, settings.runtime, computing))
     except EdgeAgentError as error:
         return Finding("understands", "failure", str(error), error.remedy)
     name = f"{bundle.manifest.name} {bundle.manifest.version} in {settings.runtime}"

@@ -200,6 +200,10 @@ class UnderstandingSettings(Settings):
     """built-in: the command model that ships; off: the grammar alone; else the folder of a model."""
     runtime: Literal["onnx", "litert"] = "onnx"
     """What computes it; litert needs the extra of that name."""
+    providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], Field(min_length=1, max_length=3)] = ("cpu",)
+    """For onnx: by what it computes, best first; what is not there is passed over, and the CPU comes last."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 1
+    """For onnx: threads of the CPU; a sentence is too short for more than one to help."""
 
 
 class AnswerSettings(Settings):

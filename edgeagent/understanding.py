@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edgeagent.act.plan import INTENTS
 from edgeagent.act.vocabulary import Lists
+from edgeagent.board.providers import Computing
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.grammar.commands import CommandSet, merge
 from edgeagent.grammar.narrowing import only_kinds
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 SENTENCES_OF_A_LESSON = 40
 NOTHING = Taught()
+_PLAIN = Computing()
 
 
 def load_model(settings: UnderstandingSettings) -> CommandModel | None:
@@ -44,7 +46,7 @@ def load_model(settings: UnderstandingSettings) -> CommandModel | None:
             "the model %s knows %s, which this agent cannot do: update edgeagent",
             bundle.manifest.name, ", ".join(strange[:5]),
         )  # fmt: skip
-    return CommandModel(bundle, segments_of(bundle, settings.runtime))
+    return CommandModel(bundle, segments_of(bundle, settings.runtime, Computing(settings.providers, settings.threads)))
 
 
 def model_folder(settings: UnderstandingSettings) -> Path:
@@ -52,15 +54,18 @@ def model_folder(settings: UnderstandingSettings) -> Path:
     return built_in_model() if settings.model == "built-in" else Path(settings.model).expanduser()
 
 
-def segments_of(bundle: Bundle, runtime: str) -> Segments:
-    """Return the bundle's segments in a runtime. Raise ModelError if it is not installed or does not take them."""
+def segments_of(bundle: Bundle, runtime: str, computing: Computing = _PLAIN) -> Segments:
+    """Return the bundle's segments in a runtime; LiteRT computes by one thread of the CPU.
+
+    Raise ModelError if the runtime is not installed or does not take them.
+    """
     if runtime == "litert":
         from edgeagent.understand.model.litert_segments import LitertSegments
 
         return LitertSegments(bundle)
     from edgeagent.understand.model.onnx_segments import OnnxSegments
 
-    return OnnxSegments(bundle)
+    return OnnxSegments(bundle, computing)
 
 
 def interpreter_of(

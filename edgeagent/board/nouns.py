@@ -45,7 +45,7 @@ class Limits(Settings):
     watchdog_s: Annotated[int, Field(ge=5, le=600)]
     """Seconds without a sign of life after which systemd starts it anew."""
     threads: Annotated[int, Field(ge=1, le=64)]
-    """Threads that compute the command model."""
+    """As [understanding] threads."""
 
 
 class Engines(Settings):
@@ -59,8 +59,8 @@ class Engines(Settings):
     """As [understanding] runtime."""
     int8: bool
     """Whether models are wanted in their int8 variant."""
-    providers: Annotated[tuple[Name, ...], Field(max_length=8)] = ("cpu",)
-    """What computes models, best first: tensorrt, cuda, cpu. What is not there is passed over."""
+    providers: Annotated[tuple[Literal["tensorrt", "cuda", "cpu"], ...], Field(min_length=1, max_length=3)] = ("cpu",)
+    """As [understanding] providers."""
 
 
 class Boot(Settings):

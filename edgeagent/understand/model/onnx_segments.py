@@ -1,33 +1,43 @@
 """The model's segments in onnxruntime; its only importer."""
 
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from edgeagent.board.providers import NAMES, Computing, started
 from edgeagent.errors import ModelError
 from edgeagent.understand.model.bundle import Bundle
 from edgeagent.understand.model.gazetteer import Marks
 from edgeagent.understand.model.segments import Floats, RawOffer
 from edgeagent.understand.model.wordpieces import Ids
 
+_PLAIN = Computing()
+
 
 class OnnxSegments:
-    """One session per exit, each on one thread: a sentence is too short to share out."""
+    """One session per exit. One thread is enough: a sentence is too short to share out."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, computing: Computing = _PLAIN) -> None:
         """Load the files. Raise ModelError if one is no model, or not one of this form."""
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads = computing.threads
+        options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._sessions = []
+        wanted: Sequence[str] = computing.providers
+        available = onnxruntime.get_available_providers()
+        self._sessions: list[Any] = []
         for one in bundle.manifest.exits:
             data = bundle.read(one.onnx)
             try:
-                self._sessions.append(onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
+                session, names = started(wanted, available, partial(session_by, data, options))
             except Exception as error:  # onnxruntime's own errors share no base class
                 raise ModelError(f"{bundle.folder / one.onnx}: onnxruntime does not take it: {error}") from error
+            wanted = [short for short, name in NAMES.items() if name in names]  # what failed once is not tried again
+            self._sessions.append(session)
 
     def first(self, ids: Ids, marks: Marks) -> RawOffer:
         """Run the first segment on a sentence of at least one word."""
@@ -36,6 +46,17 @@ class OnnxSegments:
     def later(self, number: int, hidden: Floats) -> RawOffer:
         """Run segment `number`, counted from 0, on what the one before left."""
         return _offer(self._sessions[number].run(None, {"hidden": hidden}))
+
+
+def session_by(data: bytes, options: Any, names: Sequence[str]) -> Any:
+    """Start a session of a model with these providers.
+
+    Raise ModelError if the first is not among those that compute: onnxruntime itself goes on without it.
+    """
+    session = onnxruntime.InferenceSession(data, options, providers=list(names), enable_fallback=0)
+    if names[0] not in session.get_providers():
+        raise ModelError(f"{names[0]} lacks a library")
+    return session
 
 
 def _offer(outputs: Sequence[NDArray[np.float32]]) -> RawOffer:
