@@ -19,9 +19,10 @@ from edgeagent.topics import VERSION
 LARGEST_PACKET_BYTES = 256 << 10
 MOST_IN_FLIGHT = 2_000
 """For a console that takes thousands a second; devices ask for fewer themselves (receive maximum)."""
-MOST_QUEUED = 100_000
-MOST_QUEUED_BYTES = 64 << 20
-"""For each session whose client is away: a console that restarts under ten thousand devices. Only consoles can fill a
+MOST_QUEUED = 500_000
+MOST_QUEUED_BYTES = 384 << 20
+"""For each session whose client is away, or slower than others tell: a console under ten thousand devices that come
+back, each with some dozen messages, or five hundred with a week's. Only consoles can fill a
 device's queue."""
 MOST_MEMORY_BYTES = 1 << 30
 """Of the whole broker: ten thousand devices take a tenth."""

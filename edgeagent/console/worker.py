@@ -11,7 +11,6 @@ Rules:
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +27,7 @@ from edgeagent.console.listening import Listening
 from edgeagent.console.news import News
 from edgeagent.console.pointers import Due, due_messages, published
 from edgeagent.console.prometheus import Figures
+from edgeagent.console.reading_again import ReadingAgain
 from edgeagent.console.settings import ConsoleSection
 from edgeagent.console.tables import Fleet
 from edgeagent.console.told_again import tell_again
@@ -48,9 +48,6 @@ FEW = 50
 DUE_EVERY_S = 0.25
 """How often is looked for what is due, where nobody says that something is."""
 FLEETS_EVERY_S = 2.0
-RETAINED_AFTER_S = (20.0, 60.0)
-RETAINED_EVERY_S = 3_600.0
-"""When all that is retained is read again: so long after a connection, then after the time before, then every hour."""
 MOST_DUES = 500
 DELIVERED_WITHIN_S = 30.0
 """A pointer that the broker has not taken by then stays due."""
@@ -101,10 +98,13 @@ class Worker:
     def listened_s(self) -> float | None:
         """For how long this console hears everything as it is said; None while something may wait for it."""
         is_heard = self._bus.is_connected and self._bus.is_subscribed
-        is_busy = self._is_busy or len(self._bus.inbox) >= FEW
         connection, at_s = self._bus.counters.connections, time.monotonic()
-        self._listening.look(at_s, time.time(), connection=connection, is_heard=is_heard, is_busy=is_busy)
+        self._listening.look(at_s, time.time(), connection=connection, is_heard=is_heard, is_busy=self._has_much)
         return self._listening.lasts_s(at_s)
+
+    @property
+    def _has_much(self) -> bool:
+        return self._is_busy or len(self._bus.inbox) >= FEW
 
     @property
     def is_caught_up(self) -> bool:
@@ -159,20 +159,12 @@ class Worker:
                 await self._pause()
 
     async def keep_subscribed(self) -> None:
-        """Listen to every fleet that there is, and to those that are made later.
-
-        Some while after each connection, and now and then, all is subscribed anew: a broker under ten thousand devices
-        that come back drops messages for a console that cannot follow, and what is retained tells how things stand.
-        """
-        connection, looks = 0, iter(RETAINED_AFTER_S)
-        look_at_s = math.inf
+        """Listen to every fleet that there is, and to those that are made later; read again what is retained."""
+        reading = ReadingAgain()
         while True:
-            if self._bus.counters.connections != connection:
-                connection, looks = self._bus.counters.connections, iter(RETAINED_AFTER_S)
-                look_at_s = time.monotonic() + next(looks)
-            elif time.monotonic() >= look_at_s:
+            connection = self._bus.counters.connections
+            if reading.is_due(time.monotonic(), connection=connection, is_busy=self._has_much):
                 self._bus.ask_again()
-                look_at_s = time.monotonic() + next(looks, RETAINED_EVERY_S)
             self._bus.subscribe(questions(is_shared=self._settings.shared), as_published=True)
             for fleet in await asyncio.to_thread(self._fleets):
                 self._bus.subscribe(*filters(fleet, self._settings))

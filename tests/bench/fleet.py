@@ -6,6 +6,7 @@ simulate fleet` as another. The last line holds every figure; the exit code is 1
 """
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ def main() -> int:
     options.add_argument("--devices", type=int, default=10_000)
     options.add_argument("--tls", action="store_true", help="with a certificate for each device")
     options.add_argument("--update-s", type=float, default=25.0, help="how long an update takes on a device")
+    options.add_argument("--logs", type=Path, help="a folder in which the logs of broker and console stay")
     chosen = options.parse_args()
     try:
         # The broker has as many sockets as there are devices; it inherits this limit.
@@ -40,7 +42,13 @@ def main() -> int:
         return 1
     figures = Figures(devices=chosen.devices)
     with tempfile.TemporaryDirectory() as name:
-        verdict = measured(Path(name), figures, is_secured=chosen.tls, update_s=chosen.update_s)
+        try:
+            verdict = measured(Path(name), figures, is_secured=chosen.tls, update_s=chosen.update_s)
+        finally:
+            if chosen.logs is not None:
+                chosen.logs.mkdir(parents=True, exist_ok=True)
+                for log in Path(name).glob("*.log"):
+                    shutil.copy(log, chosen.logs)
     for problem in [*verdict.lost, *verdict.twice][:20]:
         sys.stdout.write(f"  {problem}\n")
     figures.note("lost", len(verdict.lost), "what a device told and the console has not, or the other way round")

@@ -93,7 +93,7 @@ def test_a_fleet_that_is_made_later_is_heard(database: Database) -> None:
 def test_what_the_broker_has_dropped_is_known_again_some_while_after_the_connection(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeagent.console.worker.RETAINED_AFTER_S", (1.0,))
+    monkeypatch.setattr("edgeagent.console.reading_again.AFTER_S", (1.0,))
     monkeypatch.setattr("edgeagent.console.worker.FLEETS_EVERY_S", 0.1)
 
     async def test() -> None:
