@@ -309,6 +309,85 @@ class HermesSettings(Settings):
     """Name of this site in the messages; when absent, Hermes is not spoken."""
 
 
+_GpioLine = Annotated[int, Field(ge=0, le=511)]
+
+
+class LightSettings(Settings):
+    """Lamps that show what goes on."""
+
+    kind: Literal["none", "apa102", "ws2812", "gpio"]
+    """apa102: by SPI or by two lines. ws2812: by SPI's data line. gpio: one lamp on a line. none: none at all."""
+    count: Annotated[int, Field(ge=1, le=256)] = 1
+    """How many there are, in a row or a ring."""
+    spi: Annotated[str, Field(pattern=r"^/dev/spidev\d+\.\d+$")] | None = None
+    """The SPI device that they hang on, as /dev/spidev0.0."""
+    line: _GpioLine | None = None
+    """For gpio: the line of the lamp; on a Raspberry Pi the BCM number."""
+    active_low: bool = False
+    """For gpio: whether the lamp is on when the line is low."""
+    data_line: _GpioLine | None = None
+    """For apa102 without SPI: the line of the data."""
+    clock_line: _GpioLine | None = None
+    """For apa102 without SPI: the line of the clock."""
+    power_line: _GpioLine | None = None
+    """A line that must be high for the lamps to have power."""
+
+    @model_validator(mode="after")
+    def _hangs_somewhere(self) -> "LightSettings":
+        has_lines = self.data_line is not None and self.clock_line is not None
+        if self.kind == "gpio" and self.line is None:
+            raise ValueError("a lamp of kind gpio needs a line")
+        if self.kind == "ws2812" and self.spi is None:
+            raise ValueError("lamps of kind ws2812 need spi")
+        if self.kind == "apa102" and self.spi is None and not has_lines:
+            raise ValueError("lamps of kind apa102 need spi, or data_line and clock_line")
+        return self
+
+
+class ContactSettings(Settings):
+    """A line that a button or a switch drives."""
+
+    line: _GpioLine
+    """Its number on the chip: on a Raspberry Pi the BCM number."""
+    active_low: bool = True
+    """Whether it is pressed or closed when the line is low."""
+
+
+class OutputSettings(Settings):
+    """A line that we drive."""
+
+    line: _GpioLine
+    """Its number on the chip: on a Raspberry Pi the BCM number."""
+    active_low: bool = False
+    """Whether it is driven low to be on."""
+
+
+class BoardSettings(Settings):
+    """Lamps, button and mute lines of the board; when empty, none of them is touched."""
+
+    hat: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")] | None = None
+    """Sound hardware whose lamps, button and switch are used, as `edgeagent board show` names it."""
+    chip: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    """Label of the GPIO chip that the lines are on, as `gpiodetect` shows it; when absent, that of the board."""
+    brightness: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """How bright lamps are at most: 1 dazzles."""
+    light: LightSettings | None = None
+    """Lamps, in place of the HAT's."""
+    button: ContactSettings | None = None
+    """Button, in place of the HAT's: short to be listened to, 1.5 s to close or open the microphone."""
+    mute_switch: ContactSettings | None = None
+    """Switch that closes the microphone, in place of the HAT's; it is followed."""
+    mute_lamp: OutputSettings | None = None
+    """Lamp that is on while the microphone is closed."""
+    mute_cut: OutputSettings | None = None
+    """Line that cuts the microphone off; it is driven while the microphone is closed."""
+
+    @property
+    def is_used(self) -> bool:
+        """Tell whether there is anything to use."""
+        return any((self.hat, self.light, self.button, self.mute_switch, self.mute_lamp, self.mute_cut))
+
+
 class FleetSettings(Settings):
     """The fleet that this device belongs to: what it may change here, and what it is told."""
 
@@ -380,6 +459,8 @@ class AgentSettings(Settings):
     """A server of the Wyoming protocol."""
     hermes: HermesSettings = HermesSettings()
     """Rhasspy's control topics."""
+    board: BoardSettings = BoardSettings()
+    """Lamps, button and mute lines of the board."""
 
 
 def load(path: Path) -> AgentSettings:
