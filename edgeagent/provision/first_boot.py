@@ -29,6 +29,7 @@ from edgeagent.provision.first_boot_rules import OFFLINE, Facts, Step, Trouble, 
 from edgeagent.provision.first_boot_settings import first_settings, fleet_section, joined, with_fleet
 from edgeagent.provision.telling import Teller
 from edgeagent.settings import AgentSettings, load
+from edgeagent.update.on_disk import make_folder
 
 MOST_STEPS = 12
 """Twice as many as there are: a step that changes nothing must not be taken for ever."""
@@ -146,6 +147,7 @@ class _FirstBoot:
             seed = Seed(built=EARLIEST)
         self._teller.doing(f"writing the settings of {seed.name}")
         text = first_settings(seed, seed.board or board.profile(), board.state_dir)
+        make_folder(board.settings_file.parent)
         write_durably(board.settings_file, text.encode(), mode=0o640)
         name_host(board.root, seed.name)
 
@@ -178,7 +180,7 @@ class _FirstBoot:
             return Trouble("broken", "there is nothing to enrol with", "Write the card anew.")
         self._teller.doing(f"enrolling at {card.broker_host} for the fleet {card.fleet}, serial number {serial}")
         state_dir = self._state_dir(load(board.settings_file))
-        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(state_dir)
         try:
             fleet, device = board.enrolling(card, state_dir, serial, board.wait_s)
         except EdgeAgentError as error:

@@ -80,6 +80,9 @@ class NewDevice:
         (self.root / "proc/device-tree").mkdir(parents=True)
         (self.root / "proc/device-tree/serial-number").write_text(f"{SERIAL}\0")
         (self.root / "etc").mkdir()
+        (self.root / "var/lib").mkdir(parents=True)
+        (self.root / "run/systemd/timesync").mkdir(parents=True)
+        (self.root / "run/systemd/timesync/synchronized").touch()
         (self.root / "etc/hostname").write_text("raspberrypi\n")
 
     @property
@@ -117,10 +120,10 @@ class NewDevice:
     def _restart(self) -> None:
         self.restarts += 1
 
-    def command(self, *strace: str) -> "subprocess.CompletedProcess[str]":
+    def command(self, *strace: str, wait_s: float = 0.4) -> "subprocess.CompletedProcess[str]":
         """Do it by the real program, looked at by strace where that has options."""
         looking = ["strace", "-f", "-qq", *strace] if strace else []
-        options = ["--root", str(self.root), "--wait-s", "0.4", "--quiet"]
+        options = ["--root", str(self.root), "--wait-s", str(wait_s), "--quiet"]
         return subprocess.run(
             [*looking, sys.executable, "-c", PROGRAM, *options],
             env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
