@@ -123,13 +123,11 @@ def _install(step: InstallWheels) -> None:
     try:
         _run(command, "Give it a network, or a bundle for this Python and machine.", environment=environment)
     except InstallError as error:
-        said = str(error)
-        if "DO NOT MATCH THE HASHES" not in said and "do not match the hashes" not in said.lower():
+        named = re.search(r"(\S+) from [^\n]*\n\s+Expected sha256", str(error))
+        if named is None:
             raise
-        named = re.search(r"^\s*(\S+(?:==\S+)?) from ", said, re.MULTILINE)
-        what = named[1] if named else "a wheel"
         remedy = "Nothing was changed. Make or fetch the bundle again; if it stays so, somebody has changed it."
-        raise InstallError(f"{what} is not what {LOCK} says: its hash is another", remedy=remedy) from error
+        raise InstallError(f"{named[1]} is not what {LOCK} says: its hash is another", remedy=remedy) from error
 
 
 def _relocate(folder: Path, root: Path) -> None:
