@@ -31,6 +31,7 @@ from edgeagent.settings import AgentSettings, BrokerSettings
 from edgeagent.updating import NewStartError
 
 if TYPE_CHECKING:
+    from edgeagent.board.onboard import OnBoard
     from edgeagent.sparkplug_link import SparkplugLink
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,15 @@ def _plant(settings: AgentSettings, *, is_onlooker: bool) -> "AbstractAsyncConte
     return sparkplug(settings.sparkplug, settings.broker, client_id=client_id, is_onlooker=is_onlooker)
 
 
+def _on_board(settings: AgentSettings, parts: Parts) -> "AbstractAsyncContextManager[OnBoard | None]":
+    """Return the board's lamps and button; what they need is loaded only where there are any."""
+    if not settings.board.is_used:
+        return nullcontext(None)
+    from edgeagent.board.onboard import on_board
+
+    return on_board(settings, parts.muted)
+
+
 async def run(settings: AgentSettings, made: Callable[[AgentSettings], tuple[Parts, Source]]) -> bool:
     """Be the device until the source ends or the task is cancelled: listen and obey, and tell the fleet.
 
@@ -226,7 +236,11 @@ async def _be_the_device(in_use: InUse, kept: KeptSettings, parts: Parts, listen
     settings, muted = in_use.settings, parts.muted.is_set()
     member = Member(in_use, kept, muted=muted)
     reports = house_reports(member, settings, muted=muted)
-    async with reachable_broker(settings) as reachable, opened(reachable, parts, reports, member) as agent:
+    async with (
+        _on_board(settings, parts) as board,
+        reachable_broker(settings) as reachable,
+        opened(reachable, parts if board is None else board.shown_by(parts), reports, member) as agent,
+    ):
         listening, _ = await asyncio.gather(
             asyncio.to_thread(Listening, settings, lambda: agent.interpreter, parts.deaf, parts.bell, parts.sound),
             agent.settle(),
@@ -244,6 +258,8 @@ async def _be_the_device(in_use: InUse, kept: KeptSettings, parts: Parts, listen
         }
         if agent.fleet is not None:
             duties |= agent.fleet.late_duties()
+        if board is not None:
+            duties |= board.duties(agent.rung, lambda: agent.bus.is_connected)
         async with doing(duties):
             health.notify("READY=1")
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
