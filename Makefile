@@ -8,8 +8,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
-TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd
-JOURNEY_PACKAGES := chromium nats-server postgresql swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus
+TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd \
+  mtools dosfstools e2fsprogs fdisk device-tree-compiler cpio xz-utils
+JOURNEY_PACKAGES := chromium nats-server postgresql swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus \
+  qemu-system-arm qemu-user-static mmdebstrap u-boot-qemu e2tools busybox-static kmod alsa-utils
 
 .PHONY: help
 help: ## What can be made
