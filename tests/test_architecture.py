@@ -82,6 +82,7 @@ SEAMS = {
     "matplotlib": {"edgeagent.evaluate.figures", "edgeagent.train.report"},
     "typer": {
         "edgeagent.__main__",
+        "edgeagent.cli.board",
         "edgeagent.cli.console",
         "edgeagent.cli.console_broker",
         "edgeagent.cli.enrol",

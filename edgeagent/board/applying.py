@@ -7,14 +7,14 @@ Rules:
 - the owner's settings are never written: what should stand in them is proposed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeagent.board.config_txt import Wanted, counts, with_lines
 from edgeagent.board.detection import FoundBoard, FoundHat
 from edgeagent.board.nouns import BoardProfile, HatProfile
-from edgeagent.settings import AgentSettings
+from edgeagent.settings import AgentSettings, BoardSettings
 
 DROP_IN = Path("etc/systemd/system/edgeagent.service.d/10-board.conf")
 _BUSES = {"i2c": "dtparam=i2c_arm=on", "spi": "dtparam=spi=on", "i2s": "dtparam=i2s=on"}
@@ -67,8 +67,8 @@ def plan(board: FoundBoard, hats: Sequence[FoundHat], there: There, settings: Ag
     if len(hats) > 1:
         others = ", ".join(one.profile.id for one in hats[1:])
         notes.append(f"{hats[0].profile.id} is set up; {others} fits as well: choose with --hat")
-    changes = [Change(DROP_IN, there.drop_in, drop_in(board.profile, hat, there.groups).encode())]
-    notes += _missing_groups(hat, there.groups)
+    changes = [Change(DROP_IN, there.drop_in, drop_in(board.profile, hat, settings.board, there.groups).encode())]
+    notes += _missing_groups(needed_groups(hat, settings.board), there.groups)
     if there.config is not None:
         path, before = there.config
         after = with_lines(before, _lines(board.profile, hat, there), board.profile.boot.sections, path.name)
@@ -83,9 +83,9 @@ def plan(board: FoundBoard, hats: Sequence[FoundHat], there: There, settings: Ag
     )
 
 
-def drop_in(board: BoardProfile, hat: FoundHat | None, groups: frozenset[str]) -> str:
+def drop_in(board: BoardProfile, hat: FoundHat | None, own: BoardSettings, groups: frozenset[str]) -> str:
     """Return the unit's drop-in: limits of the board, groups and devices of its lights and buttons."""
-    needed = [group for group in needed_groups(hat) if group in groups]
+    needed = [group for group in needed_groups(hat, own) if group in groups]
     devices = {"gpio": "char-gpiochip rw", "spi": "char-spi rw"}
     limits = board.limits
     lines = [
@@ -101,13 +101,14 @@ def drop_in(board: BoardProfile, hat: FoundHat | None, groups: frozenset[str]) -
     return "".join(f"{line}\n" for line in lines)
 
 
-def needed_groups(hat: FoundHat | None) -> tuple[str, ...]:
-    """Return the groups that may use the hat's lights, button and mute line."""
-    if hat is None:
-        return ()
-    profile, light = hat.profile, hat.profile.light
-    lines = (profile.button, profile.mute, light.line, light.data_line, light.power_line)
-    return (*(["gpio"] if any(one is not None for one in lines) else []), *(["spi"] if light.spi is not None else []))
+def needed_groups(hat: FoundHat | None, own: BoardSettings) -> tuple[str, ...]:
+    """Return the groups that may use lamps, button and mute lines: those of the hat, and the owner's own."""
+    lights = [own.light] if own.light is not None else [hat.profile.light] if hat is not None else []
+    of_hat = (hat.profile.button, hat.profile.mute) if hat is not None else ()
+    contacts = (own.button, own.mute_switch, own.mute_lamp, own.mute_cut, *of_hat)
+    lines = [one for light in lights for one in (light.line, light.data_line, light.power_line)]
+    has_lines = any(one is not None for one in (*contacts, *lines))
+    return (*(["gpio"] if has_lines else []), *(["spi"] if any(light.spi for light in lights) else []))
 
 
 def mixer(hat: FoundHat) -> Iterator[tuple[str, ...]]:
@@ -139,6 +140,8 @@ def proposals(board: BoardProfile, hat: FoundHat | None, settings: AgentSettings
     for table, key, now, wanted, why in better:
         if now != wanted:
             yield Proposal(table, key, wanted, why)
+    if hat is not None and settings.board.hat is None and needed_groups(hat, BoardSettings()):
+        yield Proposal("board", "hat", hat.profile.id, "its lamps and its button")
     if hat is not None and hat.card is not None and hat.profile.microphone and settings.microphone.device is None:
         yield Proposal("microphone", "device", hat.profile.microphone, f"the card {hat.card.name}")
 
@@ -154,12 +157,12 @@ def _lines(board: BoardProfile, hat: FoundHat | None, there: There) -> list[Want
     return lines
 
 
-def _missing_groups(hat: FoundHat | None, groups: frozenset[str]) -> Iterator[str]:
-    for group in needed_groups(hat):
+def _missing_groups(needed: Collection[str], groups: frozenset[str]) -> Iterator[str]:
+    for group in needed:
         if group not in groups:
             yield (
-                f"there is no group {group}: lights or button of {hat.profile.id if hat else ''} stay off until "
-                "`sudo systemd-sysusers` has made it and this is applied again"
+                f"there is no group {group}: lamps or buttons stay off until `sudo systemd-sysusers` has made it "
+                "and this is applied again"
             )
 
 

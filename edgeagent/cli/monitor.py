@@ -182,7 +182,7 @@ class Monitor:
         grid.add_column(overflow="fold")
         reading = self._reading
         floor = "not known yet" if reading.floor_dbfs is None else f"{reading.floor_dbfs:.0f} dBFS"
-        grid.add_row("level", _bar(self._shown_dbfs, reading.floor_dbfs))
+        grid.add_row("level", level_bar(self._shown_dbfs, reading.floor_dbfs))
         grid.add_row("", f"{reading.level_dbfs:.0f} dBFS, the room (│) {floor}")
         is_speech = reading.at_s - self._spoke_at_s <= SPEECH_SHOWN_S
         grid.add_row("speech", Text("yes", "bold green") if is_speech else Text("no", "dim"))
@@ -210,7 +210,8 @@ def overflows(record: logging.LogRecord, before: int) -> int:
     return int(getattr(record, "count", 0)) if record.getMessage() == "microphone overflow" else before
 
 
-def _bar(level_dbfs: float, floor_dbfs: float | None) -> Text:
+def level_bar(level_dbfs: float, floor_dbfs: float | None) -> Text:
+    """Return how loud it is as a bar, with a mark where the room is."""
     filled = _cells(level_dbfs)
     mark = None if floor_dbfs is None else min(_cells(floor_dbfs), BAR_CELLS - 1)
     style = "red" if level_dbfs > LOUD_DBFS else "green"

@@ -21,6 +21,7 @@ NOBODYS = Path("/nonexistent")
 BOARDS, HATS = boards(NOBODYS), hats(NOBODYS)
 ZERO = FoundBoard(BOARDS["rpi-zero-2-w"])
 SETTINGS = AgentSettings()
+OWN = SETTINGS.board
 GROUPS = frozenset({"audio", "gpio", "spi", "i2c"})
 CONFIG = Path("boot/firmware/config.txt")
 WM8960 = " 1 [wm8960soundcard]: wm8960-soundcar - wm8960-soundcard\n                      wm8960-soundcard\n"
@@ -73,7 +74,7 @@ def text_of(found: Plan, path: Path) -> str:
 
 
 def test_the_drop_in_has_the_boards_limits_and_what_the_hats_lights_and_button_need(tmp_path: Path) -> None:
-    assert drop_in(ZERO.profile, hat(tmp_path), GROUPS).splitlines()[2:] == [
+    assert drop_in(ZERO.profile, hat(tmp_path), OWN, GROUPS).splitlines()[2:] == [
         "[Service]",
         "MemoryHigh=220M",
         "MemoryMax=280M",
@@ -85,7 +86,13 @@ def test_the_drop_in_has_the_boards_limits_and_what_the_hats_lights_and_button_n
 
 
 def test_a_board_without_a_hat_gets_limits_alone() -> None:
-    assert "Groups" not in drop_in(ZERO.profile, None, GROUPS)
+    assert "Groups" not in drop_in(ZERO.profile, None, OWN, GROUPS)
+
+
+def test_an_owners_own_button_needs_its_group_too() -> None:
+    own = parse("[board.button]\nline = 3\n[board.light]\nkind = 'ws2812'\nspi = '/dev/spidev1.0'\n")
+    found = text_of(plan(ZERO, [], pi(), own), DROP_IN)
+    assert "SupplementaryGroups=gpio spi\n" in found
 
 
 def test_a_missing_group_is_left_out_and_told_and_all_else_is_done(tmp_path: Path) -> None:
@@ -94,7 +101,7 @@ def test_a_missing_group_is_left_out_and_told_and_all_else_is_done(tmp_path: Pat
     assert "SupplementaryGroups=spi\nDeviceAllow=char-spi rw\n" in text_of(found, DROP_IN)
     assert "gpio" not in text_of(found, DROP_IN)
     (note,) = found.notes
-    assert note.startswith("there is no group gpio: lights or button of respeaker-2mic-v1 stay off until")
+    assert note.startswith("there is no group gpio: lamps or buttons stay off until")
     assert "dtoverlay=wm8960-soundcard" in text_of(found, CONFIG)
 
 
@@ -125,8 +132,12 @@ def test_what_should_stand_in_the_settings_is_proposed_and_what_stands_there_is_
         ("device", "board"): "rpi-zero-2-w",
         ("hearing", "effort"): "light",
         ("microphone", "device"): "wm8960",
+        ("board", "hat"): "respeaker-2mic-v1",
     }
-    done = parse('[device]\nboard = "rpi-zero-2-w"\n[hearing]\neffort = "light"\n[microphone]\ndevice = "mine"\n')
+    done = parse(
+        '[device]\nboard = "rpi-zero-2-w"\n[hearing]\neffort = "light"\n[microphone]\ndevice = "mine"\n'
+        '[board]\nhat = "respeaker-2mic-v2"\n'
+    )
     assert plan(ZERO, [hat(tmp_path / "x")], pi(), done).proposals == ()
 
 
@@ -245,7 +256,7 @@ def test_a_card_that_has_gone_is_told_control_by_control_in_alsas_words() -> Non
 @needs_systemd
 @pytest.mark.parametrize("profile", HATS.values(), ids=sorted(HATS))
 def test_with_the_drop_in_the_unit_is_right_and_hardly_more_exposed(tmp_path: Path, profile: HatProfile) -> None:
-    text = drop_in(ZERO.profile, FoundHat(profile, "owner"), GROUPS)
+    text = drop_in(ZERO.profile, FoundHat(profile, "owner"), OWN, GROUPS)
     for number, checks in enumerate((("verify", "--recursive-errors=no"), ("security", "--offline=true", EXPOSED))):
         done = judged(tmp_path / str(number), text, *checks)
         assert done.returncode == 0, done.stdout + done.stderr
