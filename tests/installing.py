@@ -76,6 +76,8 @@ def facts(**changes: object) -> Facts:
         "hostname": "kitchen",
         "environments": (),
         "current": None,
+        "is_folder": False,
+        "has_seed": False,
         "in_the_way": None,
         "has_portaudio": True,
     } | changes

@@ -1,5 +1,6 @@
 """The steps of a plan, done. Each may be cut off at any point: the same plan, made anew, mends what was left."""
 
+import ctypes
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from edgeagent.files import write_durably
 from edgeagent.install.nouns import (
+    FROM_IMAGE,
     LOCK,
     WHEELS,
     CheckGroups,
@@ -31,6 +33,7 @@ from edgeagent.install.nouns import (
 
 _LONGEST_S = 3600
 """A Raspberry Pi Zero 2 W unpacks for minutes."""
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 _TOLD = 600
 """Letters of what a program said: its last lines say what is wrong."""
 _PROOF = """
@@ -152,16 +155,29 @@ def _prove(folder: Path, version: str) -> None:
 def _point(link: Path, target: str) -> None:
     """Put a link there in one step; where it leads to is on the disk before it is."""
     link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    os.sync()
     new = link.with_name(f".{link.name}.new")
-    new.unlink(missing_ok=True)
+    _remove(new)
     new.symlink_to(target)
-    new.replace(link)
+    os.sync()
+    if link.is_dir() and not link.is_symlink():
+        _remove(link.with_name(FROM_IMAGE))
+        _exchange(new, link)
+        new.rename(link.with_name(FROM_IMAGE))
+    else:
+        new.replace(link)
     folder = os.open(link.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Give each the other's name, in one step (renameat2(2)). Raise OSError if the file system cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
 
 
 def _check_groups(root: Path, units: Iterable[Path]) -> None:

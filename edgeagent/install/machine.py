@@ -19,6 +19,7 @@ has_venv = all(importlib.util.find_spec(name) for name in ("venv", "ensurepip"))
 path = getattr(sys, "_base_executable", sys.executable) or sys.executable
 print(json.dumps([path, sys.version_info[:2], has_venv, sys.maxsize > 2**32]))
 """
+_BOOT = ("boot/firmware", "boot")
 _SYSTEMD = ("usr/lib/systemd/systemd", "lib/systemd/systemd")
 
 
@@ -34,6 +35,8 @@ def look(places: Places, python: Path) -> Facts:
         hostname=_hostname(places),
         environments=_environments(places),
         current=_current(places),
+        is_folder=_is_environment(places.link),
+        has_seed=any((places.root / boot / "edgeagent/seed.toml").is_file() for boot in _BOOT),
         in_the_way=_in_the_way(places),
         has_portaudio=not places.is_running or ctypes.util.find_library("portaudio") is not None,
     )
@@ -99,8 +102,12 @@ def _current(places: Places) -> str | None:
 
 def _in_the_way(places: Places) -> Path | None:
     """Return what stands where a link of ours goes, and is not ours."""
-    if places.link.exists() and not places.link.is_symlink():
+    if places.link.exists() and not places.link.is_symlink() and not _is_environment(places.link):
         return places.link
     command = places.command
     is_ours = command.is_symlink() and "opt/edgeagent/" in str(command.readlink())
     return command if (command.exists() or command.is_symlink()) and not is_ours else None
+
+
+def _is_environment(folder: Path) -> bool:
+    return not folder.is_symlink() and (folder / "pyvenv.cfg").is_file()

@@ -9,7 +9,8 @@ LOCK, WHEELS, UNITS, PROGRAMS = "requirements.lock", "wheels", "systemd", "libex
 """In the folder of a bundle: what is installed, with hashes; its wheels; systemd's files; programs of root."""
 USER = "edgeagent"
 DAEMON = "edgeagent.service"
-ENABLED = (DAEMON, "edgeagent-firstboot.service", "edgeagent-firstboot.timer")
+FIRST_BOOT = "edgeagent-firstboot.service"
+ENABLED = (DAEMON, FIRST_BOOT, "edgeagent-firstboot.timer")
 IN_IMAGES = ("edgeagent-growroot.service",)
 """Enabled beside the others where the whole image is ours."""
 UNIT_FILES = (*ENABLED, *IN_IMAGES, "edgeagent-update.service", "edgeagent-update.timer")
@@ -21,6 +22,8 @@ FILES = {
 }
 """From the bundle to the machine. Not in /etc, where an owner's own file of the same name goes before ours."""
 IMAGE_FILES = {f"{UNITS}/journald/edgeagent.conf": "usr/local/lib/systemd/journald.conf.d/edgeagent.conf"}
+FROM_IMAGE = "venv-image-0"
+"""What the environment of an image that is built is called once there is another."""
 GROWROOT = f"{PROGRAMS}/growroot"
 
 
@@ -111,6 +114,10 @@ class Facts:
     """Names of folders venv-VERSION-NUMBER."""
     current: str | None
     """The one that the link leads to."""
+    is_folder: bool
+    """The environment in use is a folder, as images are built, and not a link to one."""
+    has_seed: bool
+    """The boot partition holds what the first boot makes settings of."""
     in_the_way: Path | None
     """What is not ours where a link of ours goes."""
     has_portaudio: bool
@@ -180,7 +187,10 @@ class Prove:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Have a link lead there, in one step, after all that was written is on the disk."""
+    """Have a link lead there, in one step, after all that was written is on the disk.
+
+    A folder that is where the link goes is set aside, as FROM_IMAGE.
+    """
 
     link: Path
     target: str

@@ -15,6 +15,8 @@ from edgeagent.install.nouns import (
     DAEMON,
     ENABLED,
     FILES,
+    FIRST_BOOT,
+    FROM_IMAGE,
     GROWROOT,
     IMAGE_FILES,
     IN_IMAGES,
@@ -58,9 +60,10 @@ def installation(wish: Wish, bundle: Bundle, facts: Facts) -> tuple[Step, ...]:
         Point(places.command, _COMMAND),
         *_files(wish, bundle, places),
         *_users_and_settings(facts),
-        *_services(wish, places),
+        *_services(wish, facts),
     )
-    previous = () if facts.current is None else (Remove(places.home / facts.current),)
+    before = FROM_IMAGE if facts.is_folder else facts.current
+    previous = () if before is None else (Remove(places.home / before),)
     return (*steps, *previous)
 
 
@@ -167,18 +170,25 @@ def _users_and_settings(facts: Facts) -> Iterator[Step]:
     yield Run(("systemd-sysusers", *below, "edgeagent.conf"), remedy="Mend /etc/passwd and /etc/group, then try again.")
     unit = places.root / FILES[f"systemd/{DAEMON}"]
     yield CheckGroups(places.root, (unit, places.board.parent))
-    yield WriteIfAbsent(places.settings, first_settings(facts.hostname))
+    if not facts.has_seed:  # of which the first boot makes them
+        yield WriteIfAbsent(places.settings, first_settings(facts.hostname))
     yield Run(("systemd-tmpfiles", *below, "--create", "edgeagent.conf"), remedy="See what it says above.")
 
 
-def _services(wish: Wish, places: Places) -> Iterator[Step]:
+def _services(wish: Wish, facts: Facts) -> Iterator[Step]:
+    places = facts.places
     units = (*ENABLED, *(IN_IMAGES if wish.is_image else ()))
     if not places.is_running:
         yield Run(("systemctl", f"--root={places.root}", "enable", *units), remedy="See what it says above.")
         return
     yield from _reload()
-    yield Run(("udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=spidev", "--subsystem-match=i2c-dev"))
+    yield Run(
+        ("udevadm", "trigger", "--subsystem-match=gpio", "--subsystem-match=spidev", "--subsystem-match=i2c-dev"),
+        may_fail=True,
+    )
     yield Run(("systemctl", "enable", *units), remedy="See what it says above.")
+    if wish.starts and facts.has_seed:
+        yield Run(("systemctl", "start", FIRST_BOOT), remedy=f"See why: journalctl -u {FIRST_BOOT} -n 50")
     if wish.starts:
         yield Run(("systemctl", "restart", DAEMON), remedy=_LOOK)
 

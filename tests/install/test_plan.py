@@ -54,6 +54,21 @@ def test_settings_are_written_where_there_are_none_and_state_is_not_touched() ->
     assert not [step for step in steps if isinstance(step, Remove)]
 
 
+def test_where_the_first_boot_makes_the_settings_it_goes_first() -> None:
+    steps = [told(step) for step in installation(Wish(), BUNDLE, facts(has_seed=True))]
+    assert not [line for line in steps if "edgeagent.toml" in line]
+    assert steps.index("run systemctl start edgeagent-firstboot.service") < steps.index(
+        "run systemctl restart edgeagent.service"
+    )
+    assert not [
+        told(step) for step in installation(Wish(), BUNDLE, facts()) if "start edgeagent-firstboot" in told(step)
+    ]
+
+
+def test_the_environment_of_an_image_goes_once_the_new_one_is_in_use() -> None:
+    assert installation(Wish(), BUNDLE, facts(is_folder=True))[-1] == Remove(Path("/opt/edgeagent/venv-image-0"))
+
+
 def test_units_are_not_where_an_owner_puts_his_own() -> None:
     targets = [step.target for step in installation(Wish(), BUNDLE, facts()) if isinstance(step, PlaceFile)]
     assert len(targets) == len(FILES)

@@ -39,6 +39,17 @@ def test_a_link_leads_to_the_new_one_though_a_power_cut_left_half_a_link(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old", "venv"]
 
 
+def test_the_environment_of_an_image_is_set_aside_in_one_step(tmp_path: Path) -> None:
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/file").touch()
+    for left in (".venv.new", "venv-image-0"):  # by a power cut in the middle
+        (tmp_path / left / "folder").mkdir(parents=True)
+    do(Point(tmp_path / "venv", "new"))
+    assert str((tmp_path / "venv").readlink()) == "new"
+    assert [path.name for path in (tmp_path / "venv-image-0").iterdir()] == ["file"]
+    assert not (tmp_path / ".venv.new").exists()
+
+
 def test_settings_of_the_owner_stay(tmp_path: Path) -> None:
     file = tmp_path / "etc/edgeagent.toml"
     do(WriteIfAbsent(file, "first"))
@@ -195,6 +206,14 @@ def test_what_is_not_ours_is_seen_to_be_in_the_way(tmp_path: Path) -> None:
     assert look(places, PYTHON).in_the_way == places.command
     places.link.mkdir(parents=True)
     assert look(places, PYTHON).in_the_way == places.link
+    places.command.unlink()
+    (places.link / "pyvenv.cfg").touch()
+    found = look(places, PYTHON)
+    assert (found.in_the_way, found.is_folder, found.has_seed) == (None, True, False)
+    seed = places.root / "boot/firmware/edgeagent/seed.toml"
+    seed.parent.mkdir(parents=True)
+    seed.touch()
+    assert look(places, PYTHON).has_seed
 
 
 def test_an_image_without_systemd_is_refused_and_nothing_is_made(
