@@ -1,0 +1,142 @@
+"""An image and wishes to an image that makes of a board what was wished; without root, and without mounting anything.
+
+Rules:
+    - Everything is checked before the first byte is written, and nothing takes effect before all is written.
+    - The same wishes again change nothing. An image that a board has run from is left alone unless that is asked for:
+      its system does not look at first settings any more.
+    - What a format cannot carry is refused, not left out.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from edgeagent.provision.booted import was_booted
+from edgeagent.provision.cmdline import edited
+from edgeagent.provision.enrol_file import FOLDER
+from edgeagent.provision.errors import ImageError
+from edgeagent.provision.fat import FatPartition
+from edgeagent.provision.formats.cloudinit import cloudinit
+from edgeagent.provision.formats.firstrun import firstrun
+from edgeagent.provision.formats.toml_files import custom_toml, preseed
+from edgeagent.provision.partitions import boot_partition
+from edgeagent.provision.seed import checked_bundle, put_seed
+from edgeagent.provision.system import CMDLINE, System, of_format
+from edgeagent.provision.wishes import Edits, Format, Wishes, Writer
+
+WRITERS: Mapping[Format, Writer] = {
+    "cloudinit": cloudinit,
+    "systemd": firstrun,
+    "rpi-preseed": preseed,
+    "custom-toml": custom_toml,
+}
+_FOREIGN = ("user", "ssh_keys", "password_hash", "wifi", "locale", "keyboard", "timezone")
+"""What our own image takes from nobody: it has no user but root without a password, and is on Ethernet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done: on which system, in which format, which files have changed, and what a person should know."""
+
+    system: str
+    format: Format
+    changed: tuple[str, ...]
+    free_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+def customise(image: Path, wishes: Wishes, *, booted_too: bool = False, now: datetime | None = None) -> Report:
+    """Put wishes onto an image, or onto a card. Raise ImageError, with nothing changed, if that cannot be."""
+    _refuse_expired(wishes, now or datetime.now(UTC))
+    with ExitStack() as stack:
+        file = stack.enter_context(_opened(image))
+        bundle = stack.enter_context(_opened_bundle(wishes.bundle)) if wishes.bundle else None
+        where = boot_partition(file)
+        fat = FatPartition(file, where.start, where.size)
+        system = of_format(fat, wishes.format)
+        _refuse(file, wishes, system, booted_too=booted_too)
+        if bundle and wishes.bundle:
+            checked_bundle(wishes.bundle, bundle, system.python)
+        changed = [f"{FOLDER}/{name}" for name in put_seed(fat, wishes, bundle)]
+        changed += _put(fat, _edits(wishes, system))
+        fat.flush()
+        return Report(system.title, system.format, tuple(changed), fat.free_bytes, tuple(_notes(wishes, system)))
+
+
+def _edits(wishes: Wishes, system: System) -> Edits:
+    writer = WRITERS.get(system.format)
+    asked = any(getattr(wishes, name) for name in (*_FOREIGN, "host", "bundle"))
+    return writer(wishes, system.boot) if writer and asked else Edits()
+
+
+def _put(fat: FatPartition, edits: Edits) -> Iterator[str]:
+    """Write a format's files and words; yield the names of those that changed."""
+    for name, content in edits.files.items():
+        if fat.write(name, content):
+            yield name
+    if edits.words or edits.dropped:
+        before = fat.read(CMDLINE)
+        if before is None:
+            raise ImageError(f"the boot partition has no {CMDLINE}", remedy="Take a fresh image, or another --format.")
+        if fat.write(CMDLINE, edited(before, words=edits.words, dropped=edits.dropped)):
+            yield CMDLINE
+
+
+def _refuse(file: BinaryIO, wishes: Wishes, system: System, *, booted_too: bool) -> None:
+    if not booted_too and was_booted(file):
+        raise ImageError(
+            "a board has run from this image already: its system does not look at first settings again",
+            remedy="Take a fresh image; or say --booted-too to change the files nevertheless.",
+        )
+    if system.format == "edgeagent":
+        lost = [name for name in (*_FOREIGN, "hostname") if getattr(wishes, name)]
+        if lost:
+            raise ImageError(
+                f"edgeagent's own image does not take {', '.join(lost)}",
+                remedy="Leave them out: it takes its name from the seed. Or take an image of Raspberry Pi OS.",
+            )
+
+
+def _refuse_expired(wishes: Wishes, now: datetime) -> None:
+    if wishes.enrol and wishes.enrol.is_expired(now.timestamp()):
+        raise ImageError(
+            f"the token has expired on {wishes.enrol.expires:%Y-%m-%d %H:%M} UTC",
+            remedy="Make a new one in the console.",
+        )
+
+
+def _notes(wishes: Wishes, system: System) -> Iterator[str]:
+    """Yield what a person should know about this card."""
+    if wishes.enrol and wishes.enrol.serial is None:
+        yield "The token names no serial number: it is good only on the board whose own number it was made for."
+    if system.format != "edgeagent" and wishes.bundle is None and wishes.seed:
+        yield "There is no bundle: the agent is not installed by this card."
+    if wishes.bundle and system.python is None:
+        yield f"Which Python {system.title} has cannot be seen: the installer says so if the bundle is for another."
+    if system.format != "edgeagent":
+        yield "This format is written as its authors describe it; on a real board nobody has tried it yet."
+
+
+@contextmanager
+def _opened(image: Path) -> Iterator[BinaryIO]:
+    try:
+        with image.open("r+b") as file:
+            yield file
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        reason = error.strerror or os.strerror(error.errno or 0)
+        raise ImageError(
+            f"{image}: cannot be changed: {reason}", remedy="Check the path, and who may write it."
+        ) from error
+
+
+@contextmanager
+def _opened_bundle(bundle: Path) -> Iterator[BinaryIO]:
+    try:
+        with bundle.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise ImageError(f"{bundle}: cannot be read: {error.strerror}", remedy="Make the bundle first.") from error
