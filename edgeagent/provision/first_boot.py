@@ -26,7 +26,7 @@ from edgeagent.provision.enrol_file import EnrolFile, Seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.first_boot_board import GROUP, Board, name_host, nothing
 from edgeagent.provision.first_boot_rules import OFFLINE, Facts, Step, Trouble, Who, next_step, trouble_of
-from edgeagent.provision.first_boot_settings import first_settings, fleet_section, joined, with_fleet
+from edgeagent.provision.first_boot_settings import first_settings, fleet_section, is_blank, joined, with_fleet
 from edgeagent.provision.telling import Teller
 from edgeagent.settings import AgentSettings, load
 from edgeagent.update.on_disk import make_folder
@@ -49,7 +49,7 @@ class _FirstBoot:
         self._seed: Seed | None = None
         self._file: EnrolFile | None = None
         self._problem = ""
-        self._waited = self._has_enrolled = False
+        self._waited = self._has_enrolled = self._has_changed = False
 
     def run(self) -> int:
         try:
@@ -99,8 +99,9 @@ class _FirstBoot:
 
     def _look(self) -> Facts:
         board = self._board
-        has_settings = board.settings_file.exists()
-        settings = load(board.settings_file) if has_settings else AgentSettings()
+        is_written = board.settings_file.exists()
+        settings = load(board.settings_file) if is_written else AgentSettings()
+        has_settings = is_written and not (self._seed is not None and is_blank(settings))
         card, self._file, self._problem = board.card.enrol_file()
         return Facts(
             has_settings=has_settings,
@@ -147,6 +148,7 @@ class _FirstBoot:
             seed = Seed(built=EARLIEST)
         self._teller.doing(f"writing the settings of {seed.name}")
         text = first_settings(seed, seed.board or board.profile(), board.state_dir)
+        self._has_changed = board.settings_file.exists()  # a daemon may run with those
         make_folder(board.settings_file.parent)
         write_durably(board.settings_file, text.encode(), mode=0o640)
         name_host(board.root, seed.name)
@@ -238,5 +240,5 @@ class _FirstBoot:
         return 0
 
     def _restart_where_new(self) -> None:
-        if self._has_enrolled:
+        if self._has_enrolled or self._has_changed:
             self._board.restart()

@@ -14,12 +14,15 @@ from edgeagent.provision.clock import Clock, SystemClock
 from edgeagent.provision.enrol_file import FOLDER
 from edgeagent.provision.first_boot_card import BootCard, find_card
 from edgeagent.provision.first_boot_enrolling import Enrolling, enrol_beside
+from edgeagent.provision.first_boot_settings import MARK
 
 WAIT_S = 60.0
 GROUP = "edgeagent"
 SETTINGS = Path("etc/edgeagent/edgeagent.toml")
-_UNNAMED = frozenset({"", "localhost", "raspberrypi", "debian", "linux"})
+_UNNAMED = frozenset({"", "localhost", "raspberrypi", "debian", "linux", "edgeagent"})
 """Host names that nobody has chosen."""
+_LOCAL = "127.0.1.1"
+"""By which Debian finds its own name without a network."""
 _RESTART = ("systemctl", "--no-block", "try-restart", "edgeagent.service")
 
 
@@ -48,18 +51,28 @@ class Board:
 
 
 def is_nothing_to_do(root: Path, card: BootCard) -> bool:
-    """Tell whether a start can be told by two looks at the disk that it is not the first one."""
-    return not card.has_token and (root / SETTINGS).exists()
+    """Tell whether a start can be told by a look or two at the disk that it is not the first one."""
+    if card.has_token:
+        return False
+    try:
+        written = (root / SETTINGS).read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return written.startswith(MARK) or not card.has_seed
 
 
 def name_host(root: Path, name: str) -> None:
     """Give the host the device's name, where nobody has given it one."""
-    file = root / "etc/hostname"
-    with suppress(OSError):
-        if (file.read_text().strip() if file.exists() else "") in _UNNAMED:
-            write_durably(file, f"{name}\n".encode(), mode=0o644)
-            if root == Path("/"):
-                socket.sethostname(name)
+    file, hosts = root / "etc/hostname", root / "etc/hosts"
+    with suppress(OSError, UnicodeDecodeError):
+        if (file.read_text().strip() if file.exists() else "") not in _UNNAMED:
+            return
+        if hosts.exists():
+            lines = [line for line in hosts.read_text().splitlines() if line.split()[:1] != [_LOCAL]]
+            write_durably(hosts, "".join(f"{line}\n" for line in [*lines, f"{_LOCAL} {name}"]).encode(), mode=0o644)
+        write_durably(file, f"{name}\n".encode(), mode=0o644)
+        if root == Path("/"):
+            socket.sethostname(name)
 
 
 def restart_daemon() -> None:

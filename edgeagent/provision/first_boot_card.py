@@ -47,6 +47,11 @@ class BootCard:
         """Tell whether there is a file to enrol with, or what is left of one."""
         return (self.folder / ENROL).exists()
 
+    @property
+    def has_seed(self) -> bool:
+        """Tell whether there is a seed."""
+        return (self.folder / SEED).exists()
+
     def seed(self) -> Seed | None:
         """Return the seed; None where there is no such file. Raise ImageError if it cannot be read."""
         raw = self._raw(SEED)

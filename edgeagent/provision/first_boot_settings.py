@@ -2,6 +2,7 @@
 
 Rules:
     - What stands there already is the owner's: only what enrolment gives is added, and only where it is not said yet.
+      A file that says no more than a name and a folder is an installer's, who had no seed: the seed goes before it.
     - The file that comes of both is read back before it counts.
 """
 
@@ -11,9 +12,14 @@ from pathlib import Path
 
 from edgeagent.errors import SettingsError
 from edgeagent.provision.enrol_file import EnrolFile, Seed
-from edgeagent.settings import parse
+from edgeagent.settings import AgentSettings, parse
 
 MARK = "# Written by the first boot from seed.toml on the boot partition. It is yours: nothing overwrites it.\n"
+
+
+def is_blank(settings: AgentSettings) -> bool:
+    """Tell whether settings are those of an installer, who knew nothing of this device."""
+    return settings.model_fields_set == {"device"} and settings.device.model_fields_set <= {"id", "state_dir"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from edgeagent.console.authority import Authority
 from edgeagent.errors import BusError
 from edgeagent.fleet.identity_keys import request
 from edgeagent.fleet.identity_store import Identities
+from edgeagent.install import plan
 from edgeagent.provision.enrol_file import EnrolFile
 from edgeagent.provision.first_boot_card import BootCard, find_card
 from edgeagent.provision.first_boot_rules import Trouble
@@ -189,6 +190,36 @@ def test_settings_that_cannot_be_added_to_are_the_owner_s_to_mend(
     assert device.boots(nobody_there) == 1
     assert "Add it yourself:\n\n[fleet.broker]" in device.said
     assert device.enrol_toml.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [plan.first_settings("raspberrypi"), 'device.state_dir = "/var/lib/edgeagent"\n'],
+    ids=["of the installer", "of an image"],
+)
+def test_settings_that_an_installer_wrote_give_way_to_the_seed(device: NewDevice, text: str) -> None:
+    device.settings.parent.mkdir()
+    device.settings.write_text(text)
+    put(device)
+    assert device.boots() == 0
+    assert load(device.settings).device.area == "kitchen"
+    assert device.restarts == 1, "the daemon may run with the others"
+    assert device.boots() == 0
+    assert device.restarts == 1
+
+
+def test_settings_that_an_installer_wrote_stay_where_there_is_no_seed(device: NewDevice) -> None:
+    device.settings.parent.mkdir()
+    device.settings.write_text(plan.first_settings("attic"))
+    assert device.boots() == 0
+    assert device.settings.read_text() == plan.first_settings("attic")
+
+
+def test_a_new_host_name_is_found_without_a_network(device: NewDevice) -> None:
+    (device.root / "etc/hosts").write_text("127.0.0.1 localhost\n127.0.1.1\traspberrypi\n")
+    put(device)
+    assert device.boots() == 0
+    assert (device.root / "etc/hosts").read_text() == "127.0.0.1 localhost\n127.0.1.1 new-1\n"
 
 
 def test_a_host_that_has_a_name_keeps_it(device: NewDevice) -> None:
