@@ -22,13 +22,17 @@ _BUSES = {"i2c": "dtparam=i2c_arm=on", "spi": "dtparam=spi=on", "i2s": "dtparam=
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """What is on the machine: files with their content, groups, overlays. None: it is not there, or not known."""
+    """What is on the machine: files with their content, groups, overlays. None: it is not there, or not known.
+
+    One that is not running, as a card in a reader, has no mixer.
+    """
 
     drop_in: bytes | None = None
     config: tuple[Path, bytes] | None = None
     overlays: frozenset[str] | None = None
     groups: frozenset[str] = frozenset()
     kernel: tuple[int, int] | None = None
+    is_running: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def plan(board: FoundBoard, hats: Sequence[FoundHat], there: There, settings: Ag
         notes += _doubts(board.profile, hat, there)
     return Plan(
         changes=tuple(change for change in changes if change.before != change.after),
-        commands=tuple(mixer(hat)) if hat is not None else (),
+        commands=tuple(mixer(hat)) if hat is not None and there.is_running else (),
         proposals=tuple(proposals(board.profile, hat, settings)),
         notes=tuple(notes),
     )

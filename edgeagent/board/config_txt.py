@@ -58,7 +58,7 @@ def _around_block(before: bytes, name: str) -> tuple[str, str, str]:
     if len(before) > LARGEST_BYTES:
         raise BoardError(f"{name}: larger than {LARGEST_BYTES >> 10} KiB", remedy="This is no config.txt: look at it.")
     lines = before.decode("latin-1").split("\n")  # every octet is a letter and comes back as it was
-    ending = "\r\n" if sum(line.endswith("\r") for line in lines) * 2 > len(lines) else "\n"
+    ending = "\r\n" if sum(line.endswith("\r") for line in lines) * 2 > len(lines) - 1 else "\n"
     begins = [number for number, line in enumerate(lines) if line.rstrip("\r") == BEGIN]
     ends = [number for number, line in enumerate(lines) if line.rstrip("\r") == END]
     if not begins and not ends:

@@ -29,6 +29,7 @@ def on_machine(root: Path = Path("/")) -> There:
         overlays=None if boot is None else _overlays(root / boot / "overlays"),
         groups=frozenset(_groups(root)),
         kernel=(int(kernel[1]), int(kernel[2])) if kernel else None,
+        is_running=root == Path("/"),
     )
 
 

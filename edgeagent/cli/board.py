@@ -1,6 +1,7 @@
 """`edgeagent board`: which board this is, what it needs, and whether microphone, lights and button of it work."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,8 +61,9 @@ def apply(
     found = _here(root, board, hat, probe_i2c=probe_i2c)
     wanted, notes = _owners(settings, root)
     done = plan(found.board, found.hats, on_machine(root), wanted)
+    done = replace(done, notes=(*done.notes, *notes))
     troubles = () if dry_run else tuple(carry_out(done, root))
-    (print_plan_as_json if json else print_plan)(found, done, (*notes, *troubles), is_done=not dry_run)
+    (print_plan_as_json if json else print_plan)(found, done, troubles, is_done=not dry_run)
     raise typer.Exit(TROUBLE if troubles else 0)
 
 
