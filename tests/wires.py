@@ -18,6 +18,7 @@ class Wire:
         self._reader, self._writer = os.pipe()
         self._is_active = is_active
         self._edges: list[Edge] = []
+        self._at_s = time.monotonic() - 1000
         self.is_broken = False
 
     def fileno(self) -> int:
@@ -41,9 +42,9 @@ class Wire:
         os.write(self._writer, b"e" * len(edges))
 
     def press(self, seconds: float) -> None:
-        """Have it held for so long, until a moment ago."""
-        now_s = time.monotonic() - 0.1
-        self.drive((now_s - seconds, True), (now_s, False))
+        """Have it held for so long, a while ago and after all presses before."""
+        self._at_s += 1 + seconds
+        self.drive((self._at_s - seconds, True), (self._at_s, False))
 
     def break_off(self) -> None:
         """Have the chip go away."""

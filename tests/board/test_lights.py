@@ -50,6 +50,11 @@ class Lamps:
     async def next(self) -> Picture:
         return await asyncio.to_thread(self.pictures.get, timeout=PATIENCE_S)
 
+    async def until(self, picture: Picture) -> None:
+        """Wait for a picture, whatever was drawn before somebody showed something."""
+        while await self.next() != picture:
+            pass
+
     def rest(self) -> list[Picture]:
         """Return all that was not asked for."""
         found = []
@@ -170,7 +175,7 @@ def test_lamps_that_are_not_there_are_said_so_once_and_tried_until_they_are(capl
         light = light_on(lamps)
         async with light.running():
             light.show("listening")
-            assert await lamps.next() == color("listening")
+            await lamps.until(color("listening"))
 
     asyncio.run(test())
     assert [record.message for record in caplog.records if "lamps" in record.message] == [
