@@ -11,10 +11,13 @@ from typing import Annotated, Any
 import typer
 
 from edgeagent import __version__, logs
+from edgeagent.cli.board import board_app
 from edgeagent.cli.console import console_app
 from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
 from edgeagent.cli.enrol import enrol, identity
+from edgeagent.cli.first_boot import first_boot
 from edgeagent.cli.fleet import fleet_app
+from edgeagent.cli.install import install, uninstall
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
 from edgeagent.cli.owner import clips, listen, pronounce, record
@@ -30,6 +33,7 @@ settings_app = typer.Typer(no_args_is_help=True, help="Look at settings.")
 app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
+app.add_typer(board_app, name="board")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
 app.add_typer(update_app, name="update")
@@ -38,8 +42,9 @@ app.add_typer(console_app, name="console")
 app.add_typer(fleet_app, name="fleet")
 app.command()(train)
 app.command()(teach)
-for owners_command in (listen, record, pronounce, enrol, identity):
+for owners_command in (listen, record, pronounce, enrol, identity, install, uninstall):
     app.command()(owners_command)
+app.command("first-boot")(first_boot)
 evaluate_app.command("clips")(clips)
 
 _LOGGED = {"run": logging.INFO, "listen": logging.WARNING, "simulate": logging.WARNING}
