@@ -9,7 +9,7 @@ Rules:
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,15 @@ class Enrolment:
 
     def __repr__(self) -> str:
         return f"Enrolment(at {self.broker_host}:{self.broker_port})"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """For whom a token was made; without a serial number, for the board's own."""
+
+    fleet: str
+    serial: str | None
+    any_board: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,30 +109,16 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def enrol_file(row: Row, token: Token, with_: Enrolment) -> EnrolFile:
+def enrol_file(who: Who, token: Token, with_: Enrolment) -> EnrolFile:
     """Return what a device enrols with. Raise ImageError if the claim is none, without showing it."""
+    given = asdict(who) | asdict(with_) | {"expires": token.expires, "token": token.secret}
     try:
-        return EnrolFile.model_validate(
-            {
-                "fleet": row.seed.fleet,
-                "broker_host": with_.broker_host,
-                "broker_port": with_.broker_port,
-                "enrolment_port": with_.enrolment_port,
-                "serial": row.serial,
-                "any_board": row.any_board,
-                "expires": token.expires,
-                "token": token.secret,
-                "ca": with_.ca,
-                "claim": with_.claim,
-                "claim_key": with_.claim_key,
-            }
-        )
+        return EnrolFile.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(one) for one in first["loc"])
+        where = ".".join(str(one) for one in first["loc"]) or "enrolment"
         raise ImageError(
-            f"{row.seed.name}: {where}: {first['msg']}".replace(": : ", ": "),
-            remedy="Look at --ca, --claim, --claim-key.",
+            f"{where}: {first['msg']}", remedy="Look at --broker, --ca, --claim, --claim-key, --serial and the token."
         ) from None  # what it came from holds secrets
 
 
@@ -193,7 +188,9 @@ def write_images(
 
 def _card(row: Row, tokens: Mapping[str, Token], with_: Enrolment | None) -> EnrolFile | None:
     token = tokens.get(row.seed.name)
-    return None if token is None or with_ is None else enrol_file(row, token, with_)
+    if token is None or with_ is None:
+        return None
+    return enrol_file(Who(row.seed.fleet, row.serial, row.any_board), token, with_)
 
 
 def _make_folder(path: Path) -> None:

@@ -27,6 +27,7 @@ LARGEST_WINDOW_LOG = 27
 """128 MiB: the most that zstd itself unpacks without being asked twice."""
 PIECE_BYTES = 64 << 10
 """What is read of the archive at once; damage is found within so many bytes."""
+_HOLE_BYTES = 64 << 10
 _GZIP_BITS = 31
 """zlib's word for: with gzip's head and checksum."""
 DOWNLOAD_AGAIN = "Download the image again, and compare its SHA-256 with the publisher's."
@@ -216,3 +217,33 @@ def opened(path: Path) -> Iterator[Unpacked]:
         raise ImageError(f"{path}: cannot be read: {error.strerror}", remedy="Name an image file.") from error
     with file:
         yield Unpacked(file, path)
+
+
+def unpack(image: Path, target: Path) -> None:
+    """Unpack an image into a file that is not there yet; where it has zeros, the file has holes. Raise ImageError."""
+    with opened(image) as stream, _made(target) as file:
+        while piece := stream.read(_HOLE_BYTES):
+            if any(piece):
+                file.write(piece)
+            else:
+                file.seek(len(piece), os.SEEK_CUR)
+        file.truncate(file.tell())
+
+
+@contextmanager
+def _made(target: Path) -> Iterator[BinaryIO]:
+    """Open a new file; it goes again if it is not finished."""
+    try:
+        file = target.open("xb")
+    except OSError as error:
+        raise ImageError(
+            f"{target}: cannot be made: {error.strerror}", remedy="Name a file that is not there yet."
+        ) from error
+    try:
+        with file:
+            yield file
+    except BaseException as error:
+        target.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise ImageError(f"{target}: cannot be written: {error.strerror}", remedy="Make room.") from error
+        raise

@@ -11,12 +11,15 @@ import os
 import re
 import shutil
 import sys
+import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgeagent.files import write_durably
 from edgeagent.install.bundles import opened
+from edgeagent.provision.bundle_contents import contents_of
 from edgeagent.provision.enrol_file import ENROL, FOLDER, SEED, EnrolFile, Seed, written
 from edgeagent.provision.errors import ImageError
 
@@ -46,7 +49,7 @@ FLASH = (
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What goes into the tree: a bundle's folder, and what the device is to be."""
+    """What goes into the tree: a bundle, as a folder or as `edgeagent image bundle` makes it, and a device's files."""
 
     bundle: Path
     seed: Seed | None = None
@@ -75,6 +78,13 @@ class _File:
 def apply(rootfs: Path, overlay: Overlay) -> Applied:
     """Put everything into the tree. Raise ImageError if it is none that we know, InstallError if the bundle is none."""
     release = release_of(rootfs)
+    with TemporaryDirectory() as scratch:
+        bundle = overlay.bundle if overlay.bundle.is_dir() else _unpacked(overlay.bundle, Path(scratch))
+        changed = _applied(rootfs, replace(overlay, bundle=bundle))
+    return Applied(release, changed, tuple(_remarks(rootfs)), (f"cd {rootfs.absolute().parent}", FLASH))
+
+
+def _applied(rootfs: Path, overlay: Overlay) -> tuple[str, ...]:
     opened(overlay.bundle)
     wanted = list(_wanted(overlay))
     if len(wanted) > MOST_FILES:
@@ -90,7 +100,21 @@ def apply(rootfs: Path, overlay: Overlay) -> Applied:
     except OSError as error:
         remedy = "The tree is root's: type the same with sudo." if isinstance(error, PermissionError) else "Look at it."
         raise ImageError(f"{error.filename}: cannot be written: {error.strerror}", remedy=remedy) from error
-    return Applied(release, tuple(changed), tuple(_remarks(rootfs)), (f"cd {rootfs.absolute().parent}", FLASH))
+    return tuple(changed)
+
+
+def _unpacked(bundle: Path, folder: Path) -> Path:
+    """Unpack a bundle that is a file, once its names were looked at. Raise ImageError if it is none."""
+    try:
+        file = bundle.open("rb")
+    except OSError as error:
+        raise ImageError(f"{bundle}: cannot be read: {error.strerror}", remedy="Name a bundle.") from error
+    with file:
+        contents_of(file, str(bundle))
+        file.seek(0)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            archive.extractall(folder, filter="data")
+    return folder
 
 
 def release_of(rootfs: Path) -> str:

@@ -16,6 +16,7 @@ from edgeagent.console.authority import Authority
 from edgeagent.provision.batch import (
     Enrolment,
     Token,
+    Who,
     check_free,
     check_room,
     enrol_file,
@@ -270,8 +271,8 @@ def test_images_that_do_not_fit_onto_the_disk_are_not_begun(tmp_path: Path) -> N
 def test_a_claim_that_is_none_is_told_without_being_shown(enrolment: Enrolment) -> None:
     (row,) = rows("name\none\n")
     broken = Enrolment("b", 1, 2, enrolment.ca, enrolment.claim, "-----BEGIN EC PRIVATE KEY-----\nsecret")
-    with pytest.raises(ImageError, match="one: claim_key: ") as caught:
-        enrol_file(row, Token(SECRET, LATER), broken)
+    with pytest.raises(ImageError, match=r"^claim_key: ") as caught:
+        enrol_file(Who("acme", row.serial), Token(SECRET, LATER), broken)
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert "secret" not in f"{broken} {Token(SECRET, LATER)} {row}"

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from backports import zstd
 
-from edgeagent.provision.compression import Unpacked, opened
+from edgeagent.provision.compression import Unpacked, opened, unpack
 from edgeagent.provision.errors import ImageError
 
 IMAGE = random.Random(8).randbytes(300_000) + bytes(2_000_000) + b"\x55\xaa" * 5_000  # noqa: S311  # no secret
@@ -235,3 +235,22 @@ def test_the_stream_is_one_that_other_code_can_read_from(tmp_path: Path) -> None
         room = bytearray(4)
         assert stream.readinto(room) == 4
         assert (bytes(room), stream.readall(), stream.read(1)) == (b"abcd", b"ef", b"")
+
+
+def test_an_image_is_unpacked_into_a_file_with_holes(tmp_path: Path) -> None:
+    content = IMAGE + bytes(64 << 20)
+    target = tmp_path / "image.img"
+    unpack(image(tmp_path, lzma.compress(content, preset=0)), target)
+    assert target.read_bytes() == content
+    assert target.stat().st_blocks * 512 < 4_000_000
+
+
+def test_what_could_not_be_unpacked_whole_leaves_no_file(tmp_path: Path) -> None:
+    target = tmp_path / "image.img"
+    with pytest.raises(ImageError, match="is cut off"):
+        unpack(image(tmp_path, lzma.compress(IMAGE)[:-9]), target)
+    assert not target.exists()
+    target.write_text("precious")
+    with pytest.raises(ImageError, match="File exists"):
+        unpack(image(tmp_path, IMAGE), target)
+    assert target.read_text() == "precious"

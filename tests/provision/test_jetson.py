@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from edgeagent.install.nouns import InstallError
+from edgeagent.provision.bundle import packed
 from edgeagent.provision.enrol_file import Seed, read_seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.jetson import FLASH, Overlay, apply, release_of
@@ -165,8 +166,25 @@ def test_nothing_is_written_through_a_link_that_leads_out_of_the_tree(tmp_path: 
 
 def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     root = rootfs_in(tmp_path)
-    with pytest.raises(InstallError, match="is no bundle"):
-        apply(root, Overlay(tmp_path / "none"))
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for name, kind, words in (
+        ("none", ImageError, "No such file"),
+        ("file", ImageError, "no bundle"),
+        ("folder", InstallError, "is no bundle"),
+    ):
+        with pytest.raises(kind, match=words):
+            apply(root, Overlay(tmp_path / name))
+
+
+def test_a_bundle_that_is_a_file_is_unpacked_into_the_tree(tmp_path: Path) -> None:
+    root, folder = rootfs_in(tmp_path), bundle_in(tmp_path)
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    files["install.sh"] = folder / "requirements.lock"
+    packed(files, tmp_path / "bundle.tar", python="3.11")
+    apply(root, Overlay(tmp_path / "bundle.tar"))
+    for name in (*files, "bundle.json"):
+        assert (root / "opt/edgeagent/bundle" / name).is_file(), name
 
 
 def installed(root: Path, tmp_path: Path, *pythons: str) -> subprocess.CompletedProcess[str]:
