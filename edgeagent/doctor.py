@@ -9,13 +9,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from edgeagent.board.here import here
 from edgeagent.board.providers import Computing
 from edgeagent.errors import EdgeAgentError
 from edgeagent.grammar.acyclic import phrases
 from edgeagent.hear import microphone
 from edgeagent.listening import wake_words
 from edgeagent.recognizers import recognizer_of
-from edgeagent.settings import AgentSettings, UnderstandingSettings, WakingSettings
+from edgeagent.settings import AgentSettings, DeviceSettings, UnderstandingSettings, WakingSettings
 from edgeagent.understand.model.bundle import open_bundle
 from edgeagent.understand.model.self_test import disagreements
 from edgeagent.understanding import model_folder, segments_of
@@ -40,9 +41,12 @@ class Finding:
     remedy: str = ""
 
 
-async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[str]]) -> tuple[Finding, ...]:
-    """Look at everything. `reach_broker` connects and tells how, or raises EdgeAgentError."""
+async def examine(
+    settings: AgentSettings, reach_broker: Callable[[], Awaitable[str]], root: Path = Path("/")
+) -> tuple[Finding, ...]:
+    """Look at everything. `reach_broker` connects and tells how, or raises EdgeAgentError; `root` is the board's."""
     return (
+        _board(settings.device, root),
         *_microphone(settings),
         *_permissions(settings.device.state_dir),
         await _broker(reach_broker),
@@ -53,6 +57,21 @@ async def examine(settings: AgentSettings, reach_broker: Callable[[], Awaitable[
         _disk(settings.device.state_dir),
         _voice(settings),
     )
+
+
+def _board(settings: DeviceSettings, root: Path) -> Finding:
+    try:
+        found = here(root)
+    except EdgeAgentError as error:
+        return Finding("board", "failure", str(error), error.remedy)
+    if found.throttling is not None and found.throttling.now:
+        slowed = f"{found.line}, slowed down: {', '.join(found.throttling.now)}"
+        return Finding("board", "warning", slowed, "edgeagent board show   # and cool it, or give it a better supply")
+    profile = found.board.profile
+    if profile.match.compatible and settings.board != profile.id:
+        meant = f"{found.line}; the settings name {settings.board}"
+        return Finding("board", "warning", meant, "sudo edgeagent board apply   # and put in what it proposes")
+    return Finding("board", "ok", found.board.note or found.line)
 
 
 def _microphone(settings: AgentSettings) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from board.device_trees import board, needs_dtc
 
 from edgeagent import doctor
 from edgeagent.doctor import Finding, examine
@@ -35,7 +36,18 @@ def found(state: Path) -> dict[str, Finding]:
 
 
 def test_everything_that_is_needed_is_looked_at(tmp_path: Path) -> None:
-    subjects = {"microphone", "permissions", "broker", "models", "understands", "wakes", "clock", "disk", "voice"}
+    subjects = {
+        "board",
+        "microphone",
+        "permissions",
+        "broker",
+        "models",
+        "understands",
+        "wakes",
+        "clock",
+        "disk",
+        "voice",
+    }
     assert set(found(tmp_path)) == subjects
 
 
@@ -87,3 +99,31 @@ def test_a_clock_from_before_the_program_was_written_is_a_failure() -> None:
 
 def test_the_model_that_comes_with_the_package_is_found(tmp_path: Path) -> None:
     assert found(tmp_path)["models"].verdict == "ok"
+
+
+def board_of(root: Path, name: str) -> Finding:
+    wanted = AgentSettings(device=DeviceSettings(board=name, state_dir=root))
+    return next(one for one in asyncio.run(examine(wanted, reachable, root)) if one.subject == "board")
+
+
+@needs_dtc
+def test_the_board_is_named_and_so_are_settings_for_another_and_what_slows_it_down(tmp_path: Path) -> None:
+    root = board(tmp_path, "Raspberry Pi 5 Model B Rev 1.0", ["raspberrypi,5-model-b", "brcm,bcm2712"], {})
+    assert board_of(root, "rpi-5") == Finding("board", "ok", "Raspberry Pi 5 (rpi-5)")
+    other = board_of(root, "generic")
+    assert (other.verdict, other.found) == ("warning", "Raspberry Pi 5 (rpi-5); the settings name generic")
+    firmware = root / "sys/devices/platform/soc@107c000000/soc@107c000000:firmware"
+    firmware.mkdir(parents=True)
+    (firmware / "get_throttled").write_text("1\n")
+    weak = board_of(root, "rpi-5")
+    assert (weak.verdict, weak.found) == ("warning", "Raspberry Pi 5 (rpi-5), slowed down: too little voltage")
+
+
+def test_a_board_that_cannot_be_looked_at_takes_no_other_finding_along(tmp_path: Path) -> None:
+    profiles = tmp_path / "etc/edgeagent/hardware/boards"
+    profiles.mkdir(parents=True)
+    (profiles / "mine.toml").write_text("id = 5\n")
+    found = board_of(tmp_path, "generic")
+    assert found.verdict == "failure"
+    assert "mine.toml:1" in found.found
+    assert found.remedy
