@@ -1,7 +1,7 @@
 """A checkout to one file with everything that a board needs to get the agent without a network.
 
 requirements.lock, wheels/, systemd/, libexec/    as `edgeagent.install` reads them
-debs/                                             Debian packages that the system lacks, if they were given
+debs/                                             Debian packages that a lean system lacks
 install.sh                                        what the first boot runs
 bundle.json                                       all of them, with size and hash; it comes first
 
@@ -26,6 +26,7 @@ from edgeagent.provision.build.plan import Wishes, planned
 from edgeagent.provision.build.wheels import own_wheel, wheelhouse
 from edgeagent.provision.bundle_contents import INSTALLER, MANIFEST, PACKAGES, UNITS, WHEELS, Contents, Member
 from edgeagent.provision.errors import ImageError
+from edgeagent.provision.packages import fetched
 
 INSTALLER_SOURCE, GROWROOT_SOURCE = "provisioning/first-boot/install.sh", "provisioning/first-boot/growroot"
 LOCK, GROWROOT = "requirements.lock", "libexec/growroot"
@@ -35,9 +36,12 @@ _WHEEL = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+)(-\d[^-]*)?-[^-]+-[^-]+-
 
 
 def bundle(
-    checkout: Path, target: Path, cache: Path, *, suite: str = "trixie", packages: Iterable[Path] = ()
+    checkout: Path, target: Path, cache: Path, *, suite: str = "trixie", packages: Iterable[Path] | None = None
 ) -> Contents:
-    """Make the bundle for a release of Debian. Raise ImageError, with nothing written, if something is missing."""
+    """Make the bundle for a release of Debian. Raise ImageError, with nothing written, if something is missing.
+
+    Without `packages` those that a lean system lacks are fetched, which only Debian's apt can do; none at all is `()`.
+    """
     plan = planned(Wishes(image=target, checkout=checkout, cache=cache, suite=suite))
     wheels = wheelhouse(plan, checkout, cache)
     with TemporaryDirectory() as scratch:
@@ -48,7 +52,8 @@ def bundle(
         files[LOCK] = folder / LOCK
         files[LOCK].write_text(f"{_own_line(own)}\n{(wheels / 'requirements.txt').read_text()}")
         files |= _of_checkout(checkout)
-        files |= {f"{PACKAGES}/{path.name}": path for path in packages}
+        debs = fetched(suite, folder) if packages is None else packages
+        files |= {f"{PACKAGES}/{path.name}": path for path in debs}
         return packed(files, target, python="{}.{}".format(*plan.suite.python))
 
 

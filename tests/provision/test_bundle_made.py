@@ -1,0 +1,46 @@
+"""The real bundle, made of this checkout and the real wheels: complete, the lock's alone, and the same again."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edgeagent.provision.bundle import bundle, strays
+from edgeagent.provision.bundle_contents import contents_of, damaged
+from edgeagent.provision.packages import WANTED, fetched
+
+CHECKOUT = Path(__file__).parents[2]
+needs_apt = pytest.mark.skipif(
+    shutil.which("apt-get") is None and "EDGEAGENT_CI" not in os.environ, reason="apt-get is not installed: not Debian"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("suite", "python"), [("bookworm", "3.11"), ("trixie", "3.13")])
+def test_the_real_bundle_is_whole_and_the_same_again(tmp_path: Path, suite: str, python: str) -> None:
+    target = tmp_path / "bundle.tar"
+    found = bundle(CHECKOUT, target, tmp_path / "cache", suite=suite)
+    assert found.python == python
+    assert strays(found, (CHECKOUT / "requirements.lock").read_text()) == []
+    tag = f"cp{python.replace('.', '')}"
+    binary = [name for name in found.files if name.endswith("aarch64.whl")]
+    assert any("numpy-" in name and tag in name for name in binary)
+    assert {"install.sh", "requirements.lock", "systemd/edgeagent.service"} <= set(found.files)
+    with target.open("rb") as file:
+        assert contents_of(file, "bundle.tar") == found
+        assert damaged(file, found) == []
+    first = target.read_bytes()
+    bundle(CHECKOUT, target, tmp_path / "cache", suite=suite)
+    assert target.read_bytes() == first
+
+
+@needs_apt
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_packages_that_a_lean_system_lacks_are_fetched(tmp_path: Path, suite: str) -> None:
+    names = {path.name.split("_")[0] for path in fetched(suite, tmp_path)}
+    assert set(WANTED) <= names
+    assert not names & {"libc6", "python3", "systemd", "libstdc++6", "bash"}
