@@ -143,7 +143,7 @@ def test_what_should_stand_in_the_settings_is_proposed_and_what_stands_there_is_
 
 def test_a_jetson_is_proposed_its_gpu() -> None:
     found = plan(FoundBoard(BOARDS["jetson-orin-nano"]), [], There(), SETTINGS)
-    assert ("understanding", "providers", ("tensorrt", "cuda", "cpu")) in [
+    assert ("understanding", "providers", ("cuda", "cpu")) in [
         (one.table, one.key, one.value) for one in found.proposals
     ]
 

@@ -2,16 +2,19 @@
 
 import logging
 from functools import partial
+from typing import Any
 
+import numpy as np
 import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgeagent.board.providers import CPU, NAMES, Computing, chosen, started
+from edgeagent.grammar.spoken import MOST_WORDS
 from edgeagent.shipped import built_in_model
 from edgeagent.understand.model.bundle import open_bundle
-from edgeagent.understand.model.onnx_segments import OnnxSegments, session_by
+from edgeagent.understand.model.onnx_segments import OnnxSegments, session_by, warm_up
 from edgeagent.understand.model.self_test import disagreements
 
 JETSON = ("tensorrt", "cuda", "cpu")
@@ -85,6 +88,24 @@ def test_a_session_that_onnxruntime_starts_without_the_provider_is_not_taken_for
     ((message, problem),) = problems(caplog)
     assert message == "the model is computed by CPUExecutionProvider"
     assert problem == "CUDAExecutionProvider does not start: CUDAExecutionProvider lacks a library"
+
+
+@pytest.mark.parametrize("file", ["segment1.onnx", "segment2.onnx"])
+def test_every_segment_can_be_tried_with_the_shortest_and_the_longest_sentence(file: str) -> None:
+    session = onnxruntime.InferenceSession(open_bundle(built_in_model()).read(file), providers=[CPU])
+    runs: list[set[int]] = []
+    shapes = {one.name: one.shape for one in session.get_inputs()}
+
+    class Watched:
+        get_inputs = session.get_inputs
+
+        def run(self, names: None, inputs: dict[str, np.ndarray[Any, Any]]) -> None:
+            sizes = [pair for name, array in inputs.items() for pair in zip(array.shape, shapes[name], strict=True)]
+            runs.append({size for size, told in sizes if isinstance(told, str)})
+            session.run(names, inputs)
+
+    warm_up(Watched())
+    assert runs == [{1}, {MOST_WORDS}]
 
 
 @given(

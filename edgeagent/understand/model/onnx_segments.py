@@ -8,14 +8,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgeagent.board.providers import NAMES, Computing, started
+from edgeagent.board.providers import CPU, NAMES, Computing, started
 from edgeagent.errors import ModelError
+from edgeagent.grammar.spoken import MOST_WORDS
 from edgeagent.understand.model.bundle import Bundle
 from edgeagent.understand.model.gazetteer import Marks
 from edgeagent.understand.model.segments import Floats, RawOffer
 from edgeagent.understand.model.wordpieces import Ids
 
 _PLAIN = Computing()
+_TYPES = {"tensor(int32)": np.int32, "tensor(float)": np.float32}
 
 
 class OnnxSegments:
@@ -49,14 +51,32 @@ class OnnxSegments:
 
 
 def session_by(data: bytes, options: Any, names: Sequence[str]) -> Any:
-    """Start a session of a model with these providers.
+    """Start a session of a model with these providers, and try it where they are not the CPU.
 
     Raise ModelError if the first is not among those that compute: onnxruntime itself goes on without it.
     """
     session = onnxruntime.InferenceSession(data, options, providers=list(names), enable_fallback=0)
     if names[0] not in session.get_providers():
         raise ModelError(f"{names[0]} lacks a library")
+    if names[0] != CPU:
+        warm_up(session)
     return session
+
+
+def warm_up(session: Any) -> None:
+    """Run the shortest and the longest sentence. Raise whatever onnxruntime raises.
+
+    A GPU that is there and broken shows it now and not at the first order. TensorRT builds an engine for the lengths
+    that it has seen, which takes seconds, and anew for a length outside of them (onnxruntime issue 13559).
+    """
+    for words in (1, MOST_WORDS):
+        session.run(
+            None,
+            {
+                one.name: np.zeros([words if isinstance(size, str) else size for size in one.shape], _TYPES[one.type])
+                for one in session.get_inputs()
+            },
+        )
 
 
 def _offer(outputs: Sequence[NDArray[np.float32]]) -> RawOffer:
