@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from edgeagent.errors import EdgeAgentError
+from edgeagent.install.debian import package
 from edgeagent.install.doing import tell
 from edgeagent.install.nouns import Places, Wish
 from edgeagent.install.running import install, uninstall
@@ -13,8 +14,11 @@ from edgeagent.install.running import install, uninstall
 def main(arguments: list[str] | None = None) -> int:
     """Do what the command line asks for; return the exit code."""
     asked = _parser().parse_args(arguments)
-    places = Places(asked.root.absolute())
     try:
+        if asked.what == "package":
+            tell(str(package(asked.bundle, asked.target)))
+            return 0
+        places = Places(asked.root.absolute(), is_booted=not asked.not_booted)
         if asked.what == "install":
             wish = Wish(starts=not asked.no_start, is_image=asked.image)
             install(places, asked.bundle, asked.python, wish, tell, is_dry=asked.dry_run)
@@ -35,7 +39,11 @@ def _parser() -> argparse.ArgumentParser:
     put.add_argument("--no-start", action="store_true", help="do not start it now")
     away = asked.add_parser("uninstall", help="take it away; settings and state stay")
     away.add_argument("--purge", action="store_true", help="settings, identity and state as well")
+    made = asked.add_parser("package", help="make a Debian package of a bundle")
+    made.add_argument("--bundle", type=Path, required=True, help="folder of wheels, lock and units")
+    made.add_argument("--target", type=Path, default=Path(), help="folder to write it into")
     for one in (put, away):
+        one.add_argument("--not-booted", action="store_true", help="systemd does not run here: an image is made")
         one.add_argument("--root", type=Path, default=Path("/"), help="another root folder than /")
         one.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter to make it with")
         one.add_argument("--dry-run", action="store_true", help="say what would be done")

@@ -36,6 +36,8 @@ class Places:
     """Where things lie below a root folder, "/" on a running machine."""
 
     root: Path = Path("/")
+    is_booted: bool = True
+    """Systemd runs what is below the root, unless that is another one; not while an image is made in a chroot."""
 
     @property
     def home(self) -> Path:
@@ -69,12 +71,13 @@ class Places:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether this is the machine itself."""
-        return self.root == Path("/")
+        """Tell whether this is the machine itself, and runs."""
+        return self.is_booted and not self.is_elsewhere
 
-    def within(self, path: Path) -> str:
-        """Return a path as it is called on the machine."""
-        return "/" + str(path.relative_to(self.root))
+    @property
+    def is_elsewhere(self) -> bool:
+        """Tell whether paths are called otherwise here than they will be."""
+        return self.root != Path("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,7 +148,7 @@ def _environment(folder: Path, bundle: Bundle, facts: Facts) -> Iterator[Step]:
             yield Remove(places.home / name)  # of an installation that was cut off
     yield MakeEnvironment(facts.python.path, folder)
     yield InstallWheels(folder, bundle)
-    if not places.is_running:
+    if places.is_elsewhere:
         yield Relocate(folder, places.root)
     yield Prove(folder, bundle.version)
 
@@ -172,7 +172,8 @@ def _users_and_settings(facts: Facts) -> Iterator[Step]:
     yield CheckGroups(places.root, (unit, places.board.parent))
     if not facts.has_seed:  # of which the first boot makes them
         yield WriteIfAbsent(places.settings, first_settings(facts.hostname))
-    yield Run(("systemd-tmpfiles", *below, "--create", "edgeagent.conf"), remedy="See what it says above.")
+    tmpfiles = ("systemd-tmpfiles", *below, "--create", "edgeagent.conf")
+    yield Run(tmpfiles, remedy="See what it says above.", may_fail=not places.is_booted)  # every start does it anyway
 
 
 def _services(wish: Wish, facts: Facts) -> Iterator[Step]:

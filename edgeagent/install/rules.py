@@ -37,7 +37,7 @@ def check(facts: Facts, bundle: Bundle) -> None:
 
 def check_rights(facts: Facts) -> None:
     """Raise InstallError for who may not change the machine."""
-    if facts.places.is_running and not facts.is_root:
+    if not facts.places.is_elsewhere and not facts.is_root:
         raise InstallError("this needs root", remedy="Type the same with sudo in front.")
 
 
@@ -68,7 +68,7 @@ def _check_python(facts: Facts) -> None:
         )
     if not python.has_venv:
         raise InstallError(f"{named} cannot make environments", remedy="sudo apt-get install python3-venv")
-    if facts.places.is_running and any(python.path.is_relative_to(home) for home in _HIDDEN):
+    if not facts.places.is_elsewhere and any(python.path.is_relative_to(home) for home in _HIDDEN):
         raise InstallError(
             f"{named} is hidden from the daemon, which sees no home folders",
             remedy="sudo apt-get install python3-venv, and name it: --python /usr/bin/python3",

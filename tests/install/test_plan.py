@@ -94,6 +94,16 @@ def test_another_root_is_told_nothing_that_concerns_this_machine() -> None:
             assert "/mnt/pi" in told(step), step
 
 
+def test_in_a_chroot_nothing_is_started_and_paths_are_as_they_are() -> None:
+    steps = installation(Wish(), BUNDLE, facts(places=Places(is_booted=False)))
+    assert not [step for step in steps if isinstance(step, Relocate)]
+    for step in steps:
+        if isinstance(step, Run):
+            assert "--root=/" in step.command, step
+    with pytest.raises(InstallError, match="needs root"):
+        check_rights(facts(is_root=False, places=Places(is_booted=False)))
+
+
 def test_nothing_is_started_against_the_owners_wish() -> None:
     assert "restart" in " ".join(told(step) for step in installation(Wish(), BUNDLE, facts()))
     assert "restart" not in " ".join(told(step) for step in installation(Wish(starts=False), BUNDLE, facts()))
