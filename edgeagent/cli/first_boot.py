@@ -1,18 +1,19 @@
 """`edgeagent first-boot`: take in what the boot partition holds for this device, and enrol it."""
 
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from edgeagent.provision.telling import Teller
 
 # A start that is not the first one loads nothing.
 # ruff: noqa: PLC0415
 
 WAIT_S = 60.0
+SHOWN_S = 5.0
+"""A lamp that goes out at once tells nobody anything."""
 
 
 def first_boot(
@@ -34,14 +35,21 @@ def first_boot(
         notify("READY=1\nSTATUS=nothing to do")
         return
     from edgeagent.provision.first_boot import first_boot as go_on
-
-    raise typer.Exit(go_on(board, _teller(is_quiet=quiet), lambda: notify("READY=1")))
-
-
-def _teller(*, is_quiet: bool) -> "Teller":
+    from edgeagent.provision.first_boot_light import lamps
     from edgeagent.provision.telling import Teller, installed_voices
 
-    return Teller(_line, voices=() if is_quiet else installed_voices())
+    with ExitStack() as shining:
+        signs = shining.enter_context(lamps(board))
+
+        def ready() -> None:
+            shining.close()  # the daemon's, from here on
+            notify("READY=1")
+
+        teller = Teller(_line, signs, () if quiet else installed_voices())
+        code = go_on(board, teller, ready)
+        if code and not board.settings_file.exists() and signs:
+            time.sleep(SHOWN_S)  # there will be no daemon to show it
+    raise typer.Exit(code)
 
 
 def _line(text: str) -> None:

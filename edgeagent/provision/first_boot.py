@@ -147,7 +147,7 @@ class _FirstBoot:
         if seed is None:
             seed = Seed(built=EARLIEST)
         self._teller.doing(f"writing the settings of {seed.name}")
-        text = first_settings(seed, seed.board or board.profile(), board.state_dir)
+        text = first_settings(seed, board.hardware(seed), board.state_dir)
         self._has_changed = board.settings_file.exists()  # a daemon may run with those
         make_folder(board.settings_file.parent)
         write_durably(board.settings_file, text.encode(), mode=0o640)

@@ -1,20 +1,24 @@
 """Everything outside that a first boot touches: the places, the clock, the daemon, the name of the host."""
 
+import logging
 import shutil
 import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edgeagent.errors import EdgeAgentError
 from edgeagent.files import write_durably
 from edgeagent.provision.clock import Clock, SystemClock
-from edgeagent.provision.enrol_file import FOLDER
+from edgeagent.provision.enrol_file import FOLDER, Seed
 from edgeagent.provision.first_boot_card import BootCard, find_card
 from edgeagent.provision.first_boot_enrolling import Enrolling, enrol_beside
-from edgeagent.provision.first_boot_settings import MARK
+from edgeagent.provision.first_boot_settings import MARK, Hardware
+
+log = logging.getLogger(__name__)
 
 WAIT_S = 60.0
 GROUP = "edgeagent"
@@ -35,8 +39,8 @@ class Board:
     clock: Clock
     enrolling: Enrolling
     restart: Callable[[], None]
-    profile: Callable[[], str]
-    """The id of this board's profile."""
+    hardware: Callable[[Seed], Hardware]
+    """What the seed says of this board, and what is found out of it."""
     wait_s: float = WAIT_S
 
     @property
@@ -82,18 +86,24 @@ def restart_daemon() -> None:
             subprocess.run(_RESTART, timeout=30, check=False)  # noqa: S603  # ours
 
 
-def profile_of(root: Path) -> Callable[[], str]:
-    """Return what finds the profile of the board that runs below a root folder."""
+def hardware_of(root: Path, seed: Seed) -> Hardware:
+    """Return the profiles of the board that runs below a root folder: by the seed, else by what the kernel shows.
 
-    def profile() -> str:
-        from edgeagent.board import detection, profiles  # noqa: PLC0415  # only a card without a seed's board needs it
+    Sound hardware is taken only where it says itself what it is, or the seed names one that there is.
+    """
+    from edgeagent.board import detection, profiles  # noqa: PLC0415  # only a start without settings needs them
 
-        try:
-            return detection.board_of(detection.look(root), profiles.boards()).profile.id
-        except EdgeAgentError:
-            return "generic"
-
-    return profile
+    try:
+        seen, known = detection.look(root), profiles.hats()
+        board = seed.board or detection.board_of(seen, profiles.boards()).profile.id
+        own = next((one.profile.id for one in detection.hats_of(seen, known) if one.by == "eeprom"), None)
+    except EdgeAgentError as error:
+        log.warning("the board is not known", extra={"problem": str(error)})
+        return Hardware(seed.board or "generic")
+    if seed.hat is not None and seed.hat not in known:
+        log.warning("no profile knows this hat", extra={"hat": seed.hat, "known": sorted(known)})
+        return Hardware(board, own)
+    return Hardware(board, seed.hat or own)
 
 
 def this_board(root: Path, boot: Path | None, wait_s: float = WAIT_S) -> Board:
@@ -106,7 +116,7 @@ def this_board(root: Path, boot: Path | None, wait_s: float = WAIT_S) -> Board:
         clock=SystemClock(root),
         enrolling=enrol_beside,
         restart=restart_daemon if is_real else nothing,
-        profile=profile_of(root),
+        hardware=partial(hardware_of, root),
         wait_s=wait_s,
     )
 

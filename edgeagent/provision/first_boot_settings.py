@@ -37,15 +37,25 @@ def joined(card: EnrolFile, fleet: str, device: str) -> Joined:
     return Joined(fleet, device, card.broker_host, card.broker_port)
 
 
-def first_settings(seed: Seed, board: str, state_dir: Path) -> str:
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The ids of the profiles that a device has."""
+
+    board: str
+    hat: str | None = None
+
+
+def first_settings(seed: Seed, hardware: Hardware, state_dir: Path) -> str:
     """Return the settings file of a new device. Raise SettingsError if they do not fit together."""
     lines = [MARK, "[device]", f"id = {_text(seed.name)}", f"fleet = {_text(seed.fleet)}"]
     lines += [f"area = {_text(seed.area)}"] if seed.area else []
-    lines += [f"state_dir = {_text(str(state_dir))}", f"board = {_text(board)}"]
+    lines += [f"state_dir = {_text(str(state_dir))}", f"board = {_text(hardware.board)}"]
     if seed.broker_host:
         lines += ["", "[broker]", f"host = {_text(seed.broker_host)}", f"port = {seed.broker_port}"]
     if seed.microphone:
         lines += ["", "[microphone]", f"device = {_text(seed.microphone)}"]
+    if hardware.hat:
+        lines += ["", "[board]", f"hat = {_text(hardware.hat)}"]
     return _checked("\n".join(lines) + "\n")
 
 

@@ -15,6 +15,7 @@ from edgeagent.provision.enrol_file import EnrolFile, Seed, written
 from edgeagent.provision.first_boot import first_boot
 from edgeagent.provision.first_boot_board import Board, this_board
 from edgeagent.provision.first_boot_enrolling import Enrolling
+from edgeagent.provision.first_boot_settings import Hardware
 from edgeagent.provision.telling import Teller
 
 SERIAL = "10000000abcdef01"
@@ -51,6 +52,11 @@ class TurnedClock:
     def pause(self, seconds: float) -> None:
         self.waited_s += seconds
         self.shows += seconds
+
+
+def hardware(seed: Seed) -> Hardware:
+    """What this board is found to be."""
+    return Hardware(seed.board or "pi-4b", seed.hat)
 
 
 class Lamp:
@@ -108,7 +114,7 @@ class NewDevice:
     def board(self, enrolling: Enrolling | None = None) -> Board:
         ours = this_board(self.root, None, self.wait_s)
         return Board(
-            ours.root, ours.card, self.clock, enrolling or ours.enrolling, self._restart, lambda: "pi-4b", self.wait_s
+            ours.root, ours.card, self.clock, enrolling or ours.enrolling, self._restart, hardware, self.wait_s
         )
 
     def boots(self, enrolling: Enrolling | None = None) -> int:

@@ -146,10 +146,19 @@ def test_a_seed_with_a_mistake_is_said_and_no_settings_are_made_of_it(device: Ne
 
 
 def test_the_seed_s_own_words_go_into_the_settings(device: NewDevice) -> None:
-    put(device, name="hall", board="pi-zero-2w", microphone='USB "PnP"', area="Küche", broker_host="mqtt.home")
+    put(
+        device,
+        name="hall",
+        board="pi-zero-2w",
+        microphone='USB "PnP"',
+        area="Küche",
+        broker_host="mqtt.home",
+        hat="aiy",
+    )
     assert device.boots() == 0
     settings = load(device.settings)
     assert (settings.device.id, settings.device.board, settings.device.area) == ("hall", "pi-zero-2w", "Küche")
+    assert settings.board.hat == "aiy"
     assert (settings.microphone.device, settings.broker.host) == ('USB "PnP"', "mqtt.home")
 
 

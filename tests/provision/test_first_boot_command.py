@@ -52,3 +52,31 @@ def test_without_a_boot_partition_the_device_still_gets_its_settings(tmp_path: P
     done = device.command()
     assert done.returncode == 0, done.stdout
     assert load(device.settings).device.id == "edgeagent"
+
+
+def test_lamps_that_are_not_there_hold_nothing_up(tmp_path: Path) -> None:
+    device = NewDevice(tmp_path / "root")
+    put(device, hat="respeaker-2mic-v1")
+    done = device.command()
+    assert done.returncode == 0, done.stderr
+    assert load(device.settings).board.hat == "respeaker-2mic-v1"
+
+
+def test_a_hat_that_no_profile_knows_is_left_out_so_that_the_daemon_starts(tmp_path: Path) -> None:
+    device = NewDevice(tmp_path / "root")
+    put(device, hat="moon-dust")
+    done = device.command()
+    assert done.returncode == 0, done.stderr
+    assert load(device.settings).board.hat is None
+    assert "no profile knows this hat" in done.stderr
+
+
+def test_a_hat_that_says_what_it_is_needs_no_seed(tmp_path: Path) -> None:
+    device = NewDevice(tmp_path / "root")
+    hat = device.root / "sys/firmware/devicetree/base/hat"
+    hat.mkdir(parents=True)
+    (hat / "vendor").write_bytes(b"Google, Inc.\0")
+    (hat / "product").write_bytes(b"AIY Voice Bonnet v2\0")
+    put(device)
+    assert device.command().returncode == 0
+    assert load(device.settings).board.hat == "aiy-voice-bonnet-v2"
