@@ -3,6 +3,7 @@
 Rules:
     - Who shows a pattern never waits: it is put down, and the thread woken.
     - Lamps are written to only when they change, and are dark once nobody uses them.
+    - Lamps that are slow are written to half of the time at most: they are a chain on two lines of a small board.
     - Lamps that fail are said so once and tried again every half a minute; nothing else suffers from it.
 """
 
@@ -88,10 +89,13 @@ class Animation:
     def _paint(self, paint: Paint) -> None:
         seen: Picture | None = None
         while not self._ended.is_set():
-            wanted, changes_s = self._draw(self._clock())
+            began_s = self._clock()
+            wanted, changes_s = self._draw(began_s)
             if wanted != seen:
                 paint(wanted)
                 seen = wanted
+                if changes_s is not None:
+                    changes_s = max(changes_s, self._clock() - began_s)
                 if self._is_away:
                     self._is_away = False
                     log.info("lamps are back", extra={"lamps": self._name})
