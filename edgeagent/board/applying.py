@@ -126,9 +126,9 @@ def mixer(hat: FoundHat) -> Iterator[tuple[str, ...]]:
 
 def proposals(board: BoardProfile, hat: FoundHat | None, settings: AgentSettings) -> Iterator[Proposal]:
     """Yield what should stand in the owner's settings and does not."""
-    engines = board.engines
+    engines, is_known = board.engines, bool(board.match.compatible)
     better: list[tuple[str, str, object, str | int | tuple[str, ...], str]] = [
-        ("device", "board", settings.device.board, board.id, "releases are chosen by it"),
+        *([("device", "board", settings.device.board, board.id, "releases are chosen by it")] if is_known else []),
         ("hearing", "recognizer", settings.hearing.recognizer, engines.recognizer, "what this board has room for"),
         ("hearing", "effort", settings.hearing.effort, engines.effort, "what its cores are fast enough for"),
         ("understanding", "runtime", settings.understanding.runtime, engines.runtime, "what runs the int8 model here"),

@@ -38,11 +38,14 @@ def carry_out(plan: Plan, root: Path = Path("/")) -> Iterator[str]:
 
     Commands are run on the machine itself alone, not for a folder.
     """
+    is_reloaded = True
     for change in plan.changes:
-        yield from _write(change, root)
+        troubles = tuple(_write(change, root))
+        yield from troubles
+        is_reloaded = is_reloaded and (change.path != DROP_IN or bool(troubles))
     if root != Path("/"):
         return
-    if any(change.path == DROP_IN for change in plan.changes):
+    if not is_reloaded:
         yield from _run(("systemctl", "daemon-reload"))
     absent: set[str] = set()
     for command in plan.commands:

@@ -3,7 +3,7 @@
 Rules:
 - a file is named after the id in it, so that nobody has two of one name without seeing it;
 - an owner's profile takes the place of ours of the same id, whole: half of one and half of the other is neither;
-- a file that is wrong is an error which names file and line; a folder that is not there is empty.
+- a file that is wrong is an error which names file and line; a folder that is not there, or closed, is empty.
 """
 
 import sys
@@ -42,7 +42,10 @@ def hats(own: Path = OWN) -> Mapping[str, HatProfile]:
 
 def profiles_in(kind: type[AnyProfile], folder: Path) -> dict[str, AnyProfile]:
     """Return a folder's profiles by id. Raise SettingsError if one is wrong, or named after another."""
-    files = sorted(folder.glob("*.toml"))
+    try:
+        files = sorted(folder.glob("*.toml"))
+    except PermissionError:
+        return {}
     if len(files) > MOST_PROFILES:
         raise SettingsError(f"{folder}: more than {MOST_PROFILES} profiles", remedy=_REMEDY)
     return {file.stem: _profile(kind, file) for file in files}

@@ -86,7 +86,9 @@ def try_out(
     unknown = ", ".join(sorted(set(skip or ()) - set(STEPS)))
     if unknown:
         raise typer.BadParameter(f"no step {unknown}: choose among {', '.join(STEPS)}", param_hint="--skip")
-    wanted = settings_of(settings)
+    wanted, notes = (settings_of(settings), ()) if settings is not None else _owners(None, Path("/"))
+    for note in notes:
+        typer.echo(note, err=True)
     found = _here(Path("/"), board, hat, probe_i2c=False)
     ask = asked_on_terminal if sys.stdin.isatty() and sys.stdout.isatty() and not json else None
     trial = Trial(wanted, found, tuple(wav or ()), frozenset(skip or ()), seconds, ask)
@@ -113,9 +115,11 @@ def _owners(file: Path | None, root: Path) -> tuple[AgentSettings, tuple[str, ..
     from edgeagent.errors import SettingsError
 
     place = file or root / SETTINGS
-    if file is None and not place.is_file():
-        return AgentSettings(), ()
     try:
+        if file is None:
+            place.stat()
         return settings_of(place), ()
-    except SettingsError as error:
+    except (FileNotFoundError, NotADirectoryError):
+        return AgentSettings(), ()
+    except (OSError, SettingsError) as error:
         return AgentSettings(), (f"the settings are not looked at: {printable(str(error))}",)

@@ -76,7 +76,8 @@ def print_plan(found: Here, plan: Plan, troubles: Sequence[str], *, is_done: boo
     """Print what was done, or would be, and what should stand in the settings."""
     console = Console(highlight=False)
     console.print(Text(printable(found.line), "bold"), soft_wrap=True)
-    for change in plan.changes:
+    written = [one for one in plan.changes if not any(text.startswith(f"/{one.path}: ") for text in troubles)]
+    for change in written:
         console.print(Text(f"{'written' if is_done else 'would be written'}: /{change.path}"), soft_wrap=True)
         if not is_done:
             console.print(Text("".join(_difference(change))), end="", soft_wrap=True)
@@ -91,9 +92,9 @@ def print_plan(found: Here, plan: Plan, troubles: Sequence[str], *, is_done: boo
     if plan.proposals:
         console.print("For this board these settings are better; put them into your settings file:")
         console.print(Text("".join(as_toml(plan.proposals))), end="", soft_wrap=True)
-    if is_done and any(change.path.name == "config.txt" for change in plan.changes):
+    if is_done and any(change.path.name == "config.txt" for change in written):
         console.print("Reboot: config.txt is read at the start.")
-    elif is_done and plan.changes:
+    elif is_done and written:
         console.print("Then: sudo systemctl restart edgeagent")
 
 

@@ -125,6 +125,15 @@ def test_settings_that_are_wrong_do_not_keep_the_board_from_being_set_up(zero: P
 
 
 @needs_dtc
+def test_what_could_not_be_written_is_not_said_to_be(zero: Path) -> None:
+    (zero / "etc/systemd").write_text("a file where a folder should be")
+    done = said("apply", "--root", zero, code=1)
+    assert "written: /etc/systemd" not in done
+    assert "trouble: /etc/systemd/system/edgeagent.service.d/10-board.conf: cannot be written" in done
+    assert "written: /boot/firmware/config.txt" in done
+
+
+@needs_dtc
 def test_an_owners_profile_in_the_machines_own_folder_comes_first(zero: Path) -> None:
     own = zero / "etc/edgeagent/hardware/boards"
     own.mkdir(parents=True)
@@ -142,6 +151,14 @@ def test_a_card_in_a_reader_is_set_up_for_the_board_that_is_named(tmp_path: Path
     found = told("apply", "--root", tmp_path, "--board", "rpi-5", "--hat", "respeaker-2mic-v1")
     assert (found["board"], found["hats"]) == ("rpi-5", ["respeaker-2mic-v1"])
     assert "dtoverlay=wm8960-soundcard\n" in (tmp_path / "boot/firmware/config.txt").read_text()
+
+
+def test_a_board_that_nobody_knows_keeps_the_name_that_its_settings_have(tmp_path: Path) -> None:
+    assert told("apply", "--root", tmp_path, "--board", "generic-x86-64")["proposals"] == []
+
+
+def test_a_step_that_is_none_is_refused() -> None:
+    assert "no step tones" in said("test", "--skip", "tones", code=2)
 
 
 def test_a_board_that_is_none_is_refused_with_those_there_are() -> None:
