@@ -59,6 +59,11 @@ def enrol_beside(
         told = json.loads(ended.stdout[-LARGEST_BYTES:])
         if not isinstance(told, dict):
             raise ValueError("no answer")  # noqa: TRY301, TRY004  # one way out of several
+    except PermissionError as error:
+        raise IdentityError(
+            f"this process may not become the user to whom {state_dir} belongs",
+            remedy="Run it as root; a unit needs CAP_SETUID and CAP_SETGID for it.",
+        ) from error
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise IdentityError(
             f"the enrolment ended without an answer: {type(error).__name__}", remedy="Look at the journal."
