@@ -15,8 +15,8 @@ MIB = 1 << 20
 
 def card_image(size: int = 21 * MIB + 512, seed: int = 8) -> bytes:
     """Return an image with a partition table that fits its size; parts of it are noise, parts are zeros."""
-    noise = random.Random(seed).randbytes(MIB)  # noqa: S311  # no secret
-    content = bytearray((noise + bytes(6 * MIB)) * (size // (7 * MIB) + 1))[:size]
+    noise = random.Random(seed).randbytes(MIB // 4)  # noqa: S311  # no secret
+    content = bytearray((noise + bytes(7 * MIB - len(noise))) * (size // (7 * MIB) + 1))[:size]
     content[:512] = bytes(512)
     entry = struct.pack("<B3sB3sII", 0x80, b"\0\0\0", 0x0C, b"\0\0\0", 2048, size // 512 - 2048)
     content[446:462] = entry
