@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edgeagent.provision.build.programs import run
 from edgeagent.provision.bundle import bundle, strays
 from edgeagent.provision.bundle_contents import contents_of, damaged
-from edgeagent.provision.packages import WANTED, fetched
+from edgeagent.provision.packages import THERE, WANTED, fetched
 
 CHECKOUT = Path(__file__).parents[2]
 needs_apt = pytest.mark.skipif(
@@ -44,3 +45,29 @@ def test_packages_that_a_lean_system_lacks_are_fetched(tmp_path: Path, suite: st
     names = {path.name.split("_")[0] for path in fetched(suite, tmp_path)}
     assert set(WANTED) <= names
     assert not names & {"libc6", "python3", "systemd", "libstdc++6", "bash"}
+    said = installed_onto_a_lean_system(tmp_path)
+    assert "0 to remove" in said
+    assert all(f"Inst {name} " in said for name in names)
+
+
+def installed_onto_a_lean_system(folder: Path) -> str:
+    """Let apt say what it would do on a system that has what it is taken to have, and no network."""
+    state = folder / ".apt"
+    settings = {
+        "Dir::State": state,
+        "Dir::State::status": state / "status",
+        "Dir::Cache": state,
+        "APT::Architecture": "arm64",
+    }
+    settings |= {"Dir::Etc::sourcelist": state / "etc/sources.list", "Dir::Etc::sourceparts": "/dev/null"}
+    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
+    options += ["-o", "APT::Architectures=arm64"]
+    base = run("apt-get", *options, "-s", "--no-install-recommends", "install", *THERE)
+    names = [line.split()[1] for line in base.splitlines() if line.startswith("Inst ")]
+    stanzas = run("apt-cache", *options, "show", "--no-all-versions", *names).replace(
+        "\nArchitecture:", "\nStatus: install ok installed\nArchitecture:"
+    )
+    (state / "status").write_text(stanzas)
+    (state / "etc/sources.list").write_text("")
+    packages = sorted(folder.glob("*.deb"))
+    return run("apt-get", *options, "-s", "--no-download", "-y", "install", *packages)
