@@ -6,11 +6,16 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
+from edgeagent.files import write_durably
 from edgeagent.provision.build import disk, initrd, overlay, rootfs, wheels
+from edgeagent.provision.build.manifest import Contents, bill, digest, packages_of
+from edgeagent.provision.build.manifest import manifest as manifest_of
 from edgeagent.provision.build.plan import Plan, Wishes, planned
 from edgeagent.provision.build.programs import PACKAGES, need
+from edgeagent.provision.enrol_file import FOLDER, SEED, Seed, written
 
 Said = Callable[[str], None]
 """Told of each step when it begins."""
@@ -41,13 +46,14 @@ def build(wishes: Wishes, said: Said = lambda _: None) -> Built:
     with tempfile.TemporaryDirectory(dir=wishes.cache, prefix="building-") as name:
         folder = Path(name)
         root = folder / "root"
-        _fill(plan, wishes, folder, clock)
+        installed = _fill(plan, wishes, folder, clock)
         clock.step("first root")
         kernel = rootfs.kernel_of(root)
         boot = {
             "vmlinuz": (root / "boot" / f"vmlinuz-{kernel}").read_bytes(),
             "initrd.img": gzip.compress(initrd.first_root(root, kernel, at=plan.epoch), mtime=0),
             disk.MENU: disk.menu(),
+            f"{FOLDER}/{SEED}": written(Seed(built=datetime.fromtimestamp(plan.epoch, UTC))),
             **dict(wishes.files),
         }
         clock.step("disk")
@@ -57,11 +63,18 @@ def build(wishes: Wishes, said: Said = lambda _: None) -> Built:
             unfinished.replace(wishes.image)
         finally:
             unfinished.unlink(missing_ok=True)
+    clock.step("manifest")
+    manifest, sbom = (wishes.image.with_name(f"{wishes.image.name}.{kind}.json") for kind in ("manifest", "cdx"))
+    name, sha256 = wishes.image.name, digest(wishes.image)
+    size = wishes.image.stat().st_size
+    write_durably(manifest, manifest_of(plan, installed, name, size, sha256), mode=0o644)
+    write_durably(sbom, bill(plan, installed, name, sha256), mode=0o644)
     clock.step("end")
-    return Built(wishes.image, wishes.image, wishes.image, clock.took_s)
+    return Built(wishes.image, manifest, sbom, clock.took_s)
 
 
-def _fill(plan: Plan, wishes: Wishes, folder: Path, clock: "_Clock") -> None:
+def _fill(plan: Plan, wishes: Wishes, folder: Path, clock: "_Clock") -> Contents:
+    """Make the root, and tell what is in it."""
     root = folder / "root"
     clock.step("packages")
     kept = rootfs.made(plan, wishes.cache)
@@ -75,6 +88,7 @@ def _fill(plan: Plan, wishes: Wishes, folder: Path, clock: "_Clock") -> None:
     clock.step("overlay")
     overlay.lay_over(plan, wishes.checkout, root)
     disk.settle_times(root, plan.epoch)
+    return Contents(packages_of(root), wheels.hashes(house))
 
 
 class _Clock:

@@ -1,11 +1,10 @@
-"""What makes a plain Debian root a device of ours: units, users, settings, name, network, and what must not be shared.
+"""What makes a plain Debian root a device of ours: units, users, name, network, and what must not be shared.
 
 Rules:
     - What two devices must not share is not in an image: identity of the machine, keys of SSH, seeds of randomness.
     - The units are those of `systemd/`, as they are: what is tested here is what is installed.
 """
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from edgeagent.provision.build.plan import BOOT_LABEL, ROOT_LABEL, Plan
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
 
-SETTINGS = 'device.state_dir = "/var/lib/edgeagent"\n'
 _TEXTS: Mapping[str, str] = {
     "etc/hostname": "edgeagent\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 edgeagent\n::1 localhost ip6-localhost ip6-loopback\n",
@@ -48,12 +46,10 @@ def lay_over(plan: Plan, checkout: Path, root: Path) -> None:
     for name, text in _TEXTS.items():
         _write(root / name, text)
     _growing(checkout, root)
-    _write(root / "etc/edgeagent/edgeagent.toml", SETTINGS, mode=0o640)
     resolver = root / "etc/resolv.conf"
     resolver.unlink(missing_ok=True)
     resolver.symlink_to("../run/systemd/resolve/stub-resolv.conf")
     run("systemd-sysusers", f"--root={root}")
-    _give(root)
     run("systemctl", f"--root={root}", "enable", *ENABLED, *IN_IMAGES)
     if plan.variant == "test":  # nobody has a key or a password for it
         run("systemctl", f"--root={root}", "mask", "ssh.service", "ssh.socket")
@@ -63,17 +59,6 @@ def _growing(checkout: Path, root: Path) -> None:
     path = checkout / "provisioning/first-boot" / Path(GROWROOT).name
     if path.is_file():
         _write(root / "opt/edgeagent" / GROWROOT, path.read_text(), mode=0o755)
-
-
-def _give(root: Path) -> None:
-    """Let the daemon's group read its settings."""
-    groups = dict(line.split(":")[0:3:2] for line in (root / "etc/group").read_text().splitlines())
-    if "edgeagent" not in groups:
-        raise ImageError("systemd/sysusers.d makes no group edgeagent", remedy="Build from a whole checkout.")
-    folder = root / "etc/edgeagent"
-    folder.chmod(0o750)
-    for path in (folder, *folder.iterdir()):
-        shutil.chown(path, 0, int(groups["edgeagent"]))
 
 
 def _write(path: Path, text: str, *, mode: int = 0o644) -> None:

@@ -27,6 +27,10 @@ ROOT_START = BOOT_START + BOOT_MIB * MIB
 ROOT_SPARE_MIB = 192
 """What is free on a new root, until the first boot grows it."""
 BOOT_LABEL, ROOT_LABEL = "BOOTFS", "edgeagent-root"
+_RECIPE = 2
+"""Raised when what is done with the packages changes: what was kept before is not taken any more."""
+EPOCH = 1_793_491_200
+"""2026-11-01: how old files are where SOURCE_DATE_EPOCH is not given. A FAT knows no time before 1980."""
 _NAMESPACE = uuid.UUID("7a9a9a5e-6d2f-5d0c-9f3a-0c8d6a0f7a11")
 """Ours alone: identities of disks and file systems are drawn from it, not from chance."""
 
@@ -59,6 +63,8 @@ AGENT = ("alsa-utils", "espeak-ng", "libatomic1", "libportaudio2", "python3", "p
 """What the wheels do not bring along."""
 SHIPPED = ("apt", "iw", "wpasupplicant", "firmware-brcm80211", "sudo", "bluez-firmware")
 """What only a real board needs; the firmware is in Debian's component non-free-firmware."""
+UNPACKED = "var/lib/edgeagent-packages"
+"""In a root whose packages were not configured: the names of their files, since its dpkg knows of nothing."""
 NOT_EMULATED = ("linux-image-arm64",)
 """Unpacked without being configured: its postinst makes a first root under emulation for a quarter of an hour."""
 
@@ -76,7 +82,7 @@ class Wishes:
     suite: str = "trixie"
     variant: Variant = "test"
     epoch: int = 0
-    """SOURCE_DATE_EPOCH: no file in the image is later, in seconds."""
+    """SOURCE_DATE_EPOCH: no file in the image is later, in seconds; 0 for one that is always the same."""
     mirror: str | None = None
     """Where Debian's packages come from; when absent, what mmdebstrap and the machine's apt are set to."""
     files: tuple[tuple[str, bytes], ...] = ()
@@ -97,7 +103,7 @@ class Plan:
     @property
     def key(self) -> str:
         """Name what is made from this plan: other plans have other names."""
-        text = json.dumps(asdict(self), sort_keys=True)
+        text = json.dumps(asdict(self) | {"recipe": _RECIPE}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
@@ -125,4 +131,4 @@ def planned(wishes: Wishes) -> Plan:
     ships = wishes.variant == "ship"
     packages = {*ESSENTIAL, *SYSTEM, *AGENT, *suite.packages, *(SHIPPED if ships else ())}
     components = ("main", "non-free-firmware") if ships else ("main",)
-    return Plan(suite, wishes.variant, tuple(sorted(packages)), components, wishes.epoch, wishes.mirror)
+    return Plan(suite, wishes.variant, tuple(sorted(packages)), components, wishes.epoch or EPOCH, wishes.mirror)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from edgeagent.files import write_durably
-from edgeagent.provision.build.plan import NOT_EMULATED, Plan
+from edgeagent.provision.build.plan import NOT_EMULATED, UNPACKED, Plan
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
 
@@ -24,6 +24,9 @@ _USERS = 'u messagebus - "System Message Bus" /nonexistent\nu sshd - "OpenSSH" /
 """Those whom Debian's packages make only when they are configured."""
 
 
+_LISTED = f'find "$1/var/cache/apt/archives" -name "*.deb" -printf "%f\\n" >"$1/{UNPACKED}"'
+
+
 def made(plan: Plan, cache: Path) -> Path:
     """Return a tar of the finished root: a kept one if there is one. Raise ImageError; root's rights are needed."""
     kept = cache / f"root-{plan.suite.name}-{plan.variant}-{plan.key}.tar"
@@ -36,7 +39,7 @@ def made(plan: Plan, cache: Path) -> Path:
     try:
         if plan.variant == "test":
             _extract(plan, folder)
-            _finish_unconfigured(plan, folder)
+            _finish_unconfigured(folder)
         else:
             _configure(plan, folder)
         _finish(folder)
@@ -77,7 +80,7 @@ def compile_all(plan: Plan, root: Path, places: tuple[str, ...]) -> None:
 
 def _extract(plan: Plan, folder: Path) -> None:
     """Unpack the packages and no more: seconds, where configuring them takes minutes."""
-    _bootstrap(plan, folder, "extract", plan.packages)
+    _bootstrap(plan, folder, "extract", plan.packages, f"--extract-hook={_LISTED}")
 
 
 def _configure(plan: Plan, folder: Path) -> None:
@@ -92,7 +95,7 @@ def _configure(plan: Plan, folder: Path) -> None:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _bootstrap(plan: Plan, folder: Path, variant: str, packages: tuple[str, ...]) -> None:
+def _bootstrap(plan: Plan, folder: Path, variant: str, packages: tuple[str, ...], *more: str) -> None:
     options = (
         "--architectures=arm64",
         f"--variant={variant}",
@@ -100,17 +103,17 @@ def _bootstrap(plan: Plan, folder: Path, variant: str, packages: tuple[str, ...]
         f"--components={','.join(plan.components)}",
         f"--include={','.join(packages)}",
         "--dpkgopt=force-unsafe-io",
+        *more,
     )
     mirror = () if plan.mirror is None else (plan.mirror,)
     run("mmdebstrap", *options, plan.suite.name, folder, *mirror, environment={"SOURCE_DATE_EPOCH": str(plan.epoch)})
 
 
-def _finish_unconfigured(plan: Plan, root: Path) -> None:
+def _finish_unconfigured(root: Path) -> None:
     """Do what packages do when they are configured, as far as a system needs it to boot."""
-    _write(root / "var/lib/edgeagent-packages", "\n".join(plan.packages) + "\n")
-    for name, mode in (("passwd", 0o644), ("group", 0o644)):
+    for name in ("passwd", "group"):
         content = (root / f"usr/share/base-passwd/{name}.master").read_bytes()
-        write_durably(root / "etc" / name, content, mode=mode)
+        write_durably(root / "etc" / name, content, mode=0o644)
     _write(root / "usr/lib/sysusers.d/00-edgeagent-image.conf", _USERS)
     certificates = sorted((root / "usr/share/ca-certificates/mozilla").glob("*.crt"))
     bundle = "".join(path.read_text().strip() + "\n" for path in certificates)

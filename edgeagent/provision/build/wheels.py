@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from edgeagent import __version__
 from edgeagent.provision.build.plan import Plan, Suite
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
@@ -123,7 +124,7 @@ def wheelhouse(plan: Plan, checkout: Path, cache: Path) -> Path:
 
 
 def own_wheel(checkout: Path, folder: Path) -> Path:
-    """Make the agent's own wheel, from a copy: in a checkout, setuptools leaves behind what the next wheel would hold."""
+    """Make the agent's own wheel, from a copy: setuptools leaves files in a checkout that the next wheel would hold."""
     source = folder / "source"
     source.mkdir(parents=True)
     for name in _OWN:
@@ -142,11 +143,12 @@ def install(plan: Plan, wheels: Iterable[Path], root: Path) -> None:
 
     Not by pip: it refuses wheels for another Python than its own, and writes when and from where it took them.
     """
-    place = root / PLACE
+    place = (root / PLACE).with_name(f"venv-{__version__}-1")  # as `edgeagent install` names it, which upgrades it
     for wheel in sorted(wheels):
         _lay_out(wheel, place, place / "lib" / plan.python / "site-packages")
     version = "{}.{}".format(*plan.suite.python)
     _write(place / "pyvenv.cfg", f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {version}\n")
+    (root / PLACE).symlink_to(place.name)
     programs = place / "bin"
     programs.mkdir()
     for name in ("python", "python3", plan.python):
