@@ -2,7 +2,7 @@
 
 Steps, each of which leaves a medium that either boots whole or does not boot at all:
     1. The first block is a mark: it says that writing has begun.
-    2. All other blocks are written, each one settled before the next, while the one after it is unpacked.
+    2. All other blocks are written, each one while the next is unpacked, and settled.
     3. They are read back from the medium, and compared by SHA-256.
     4. The first block of the image takes the mark's place, and is read back as well.
 """
@@ -95,12 +95,15 @@ class _Flashing:
     def run(self, first: bytes) -> Flashed:
         began = self._now()
         self._target.write(0, UNFINISHED.ljust(len(first), b"\0"))
+        self._target.settle()
         self._count(first)
         self._write_rest(began)
+        self._target.settle()
         check_table(first, self._size)
         wrote = self._now()
         self._check_rest(wrote)
         self._target.write(0, first)
+        self._target.settle()
         self._check_first()
         return Flashed(self._size, self._whole.hexdigest(), wrote - began, self._now() - wrote)
 

@@ -2,8 +2,9 @@
 
 Rules:
     - A disk is opened for us alone (O_EXCL): the kernel refuses it while anything of it is mounted, wherever that is.
-    - Each block is on the medium before the next one is written: progress is true, and a pulled card loses one block.
-    - What is read back comes from the medium: O_DIRECT where the system has it, else after the cache was dropped.
+    - Each block has left this machine before the next one is written: progress is true. Where the system has O_DIRECT,
+      it goes straight to the medium, at its speed; else it goes by the cache, and is settled at once.
+    - What is read back comes from the medium as well: by O_DIRECT, else after the cache was dropped.
 """
 
 import errno
@@ -21,26 +22,56 @@ BLOCK_BYTES = 4 << 20
 """What cards erase at once, or a multiple of it; a multiple of every page and sector."""
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows would change line ends
 _DIRECT = getattr(os, "O_DIRECT", 0)  # Linux alone has it
+_ALIGNED = 4096
+"""What is written past the cache is whole sectors, of any disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written to; `descriptor` is open for reading and writing."""
+    """What is written to; `descriptor` is open for reading and writing, `direct` for writing past the cache."""
 
     path: Path
     descriptor: int
+    direct: int | None = None
 
     def write(self, at: int, block: bytes) -> None:
         """Put a block onto the medium. Raise ImageError if it does not take it."""
-        rest = memoryview(block)
+        if self.direct is None or len(block) % _ALIGNED or not self._written_past_the_cache(self.direct, at, block):
+            self._write(self.descriptor, at, block)
+            self.settle()
+            self._forget(at, len(block))
+
+    def settle(self) -> None:
+        """See that the medium has all that it was given. Raise ImageError if it has not."""
         try:
-            os.lseek(self.descriptor, at, os.SEEK_SET)
-            while rest:
-                rest = rest[os.write(self.descriptor, rest) :]
             os.fsync(self.descriptor)
         except OSError as error:
-            raise self._not_taken(at + len(block) - len(rest), error) from error
-        self._forget(at, len(block))
+            raise ImageError(
+                f"{self.path}: does not keep what was written: {error.strerror}", remedy="Take another card."
+            ) from error
+
+    def _written_past_the_cache(self, direct: int, at: int, block: bytes) -> bool:
+        """Write a block by O_DIRECT; tell whether the system has taken it so."""
+        with mmap.mmap(-1, len(block)) as room:  # it begins with a page, as O_DIRECT wants
+            room.write(block)
+            try:
+                with memoryview(room) as aligned:
+                    self._write(direct, at, aligned)
+            except ImageError as error:
+                if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
+                    return False
+                raise
+        return True
+
+    def _write(self, descriptor: int, at: int, block: bytes | memoryview) -> None:
+        done = 0
+        try:
+            os.lseek(descriptor, at, os.SEEK_SET)
+            while done < len(block):
+                with memoryview(block)[done:] as rest:
+                    done += os.write(descriptor, rest)
+        except OSError as error:
+            raise self._not_taken(at + done, error) from error
 
     def blocks(self, size: int) -> Iterator[tuple[int, bytes]]:
         """Read the medium from its beginning, past the cache: where each block begins, and what it holds.
@@ -90,10 +121,20 @@ def opened_target(medium: Medium) -> Iterator[Target]:
             errno.EROFS: "Look for the slide at the card's side.",
         }.get(error.errno or 0, "Put the card in again.")
         raise ImageError(f"{medium.path}: cannot be written: {error.strerror}", remedy=remedy) from error
+    direct = _direct(medium.path)
     try:
-        yield Target(medium.path, descriptor)
+        yield Target(medium.path, descriptor, direct)
     finally:
         os.close(descriptor)
+        if direct is not None:
+            os.close(direct)
+
+
+def _direct(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_WRONLY | _DIRECT) if _DIRECT else None
+    except OSError:  # a file system in memory knows no O_DIRECT
+        return None
 
 
 def file_medium(path: Path) -> Medium:
