@@ -47,7 +47,7 @@ for owners_command in (listen, record, pronounce, enrol, identity, install, unin
 app.command("first-boot")(first_boot)
 evaluate_app.command("clips")(clips)
 
-_LOGGED = {"run": logging.INFO, "listen": logging.WARNING, "simulate": logging.WARNING}
+_LOGGED = {"run": logging.INFO, "first-boot": logging.WARNING, "listen": logging.WARNING, "simulate": logging.WARNING}
 """What runs for long tells what happens; the others print what went wrong at their end, once."""
 
 
