@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from edgeagent.install.bundles import opened
+from edgeagent.provision.build.plan import SUITES
 from edgeagent.provision.build.programs import run
+from edgeagent.provision.build.wheels import platforms
 from edgeagent.provision.bundle import bundle, strays
 from edgeagent.provision.bundle_contents import contents_of, damaged
 from edgeagent.provision.packages import THERE, WANTED, fetched
@@ -32,9 +37,24 @@ def test_the_real_bundle_is_whole_and_the_same_again(tmp_path: Path, suite: str,
     with target.open("rb") as file:
         assert contents_of(file, "bundle.tar") == found
         assert damaged(file, found) == []
+    opens_for_pip(target, tmp_path / "unpacked", suite)
     first = target.read_bytes()
     bundle(CHECKOUT, target, tmp_path / "cache", suite=suite)
     assert target.read_bytes() == first
+
+
+def opens_for_pip(bundle_file: Path, folder: Path, suite: str) -> None:
+    """See that the installer takes the folder, and that pip for such a board finds every wheel in it, by hash."""
+    with tarfile.open(bundle_file) as archive:
+        archive.extractall(folder, filter="data")
+    assert opened(folder).is_whole
+    tags = [f"--platform={tag}" for tag in platforms(SUITES[suite])]
+    version = "--python-version={}.{}".format(*SUITES[suite].python)
+    board = (version, "--implementation=cp", "--only-binary=:all:", *tags)
+    offline = ("--no-index", "--no-deps", "--require-hashes", "--find-links", folder / "wheels")
+    where = ("-r", folder / "requirements.lock", "-d", folder / "taken")
+    run(sys.executable, "-m", "pip", "download", "-q", "--isolated", *offline, *board, *where)
+    assert len(list((folder / "taken").iterdir())) == len(list((folder / "wheels").iterdir()))
 
 
 @needs_apt
