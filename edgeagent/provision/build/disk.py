@@ -4,6 +4,8 @@ No mount and no loop device. What programs would draw by chance or take from the
 """
 
 import os
+import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +22,13 @@ from edgeagent.provision.build.plan import (
     Plan,
 )
 from edgeagent.provision.build.programs import run
+from edgeagent.provision.errors import ImageError
 
 KERNEL_ARGUMENTS = f"root=LABEL={ROOT_LABEL} rw rootwait quiet console=tty0 console=ttyS1,115200 console=ttyAMA0,115200"
 """The last console is the one that is spoken to."""
 MENU = "extlinux/extlinux.conf"
 _BLOCK = 4096
+_ROOT_INODE, _FIRST_INODE = 2, 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,26 @@ def _root(plan: Plan, root: Path, image: Path, found: Sizes, clock: Mapping[str,
     extended = f"offset={ROOT_START},hash_seed={identity},lazy_itable_init=0,lazy_journal_init=0,nodiscard"
     options = ("-q", "-F", "-t", "ext4", "-b", _BLOCK, "-m", "1", "-L", ROOT_LABEL[:16], "-U", identity)
     run("mke2fs", *options, "-E", extended, "-d", root, image, f"{found.root // 1024}k", environment=clock)
+    _settle_changes(plan, image, clock)
+
+
+def _settle_changes(plan: Plan, image: Path, clock: Mapping[str, str]) -> None:
+    """Set when each file was changed: mke2fs copies that from this machine, where nobody can set it."""
+    where = f"{image}?offset={ROOT_START}"
+    said = run("debugfs", "-R", "show_super_stats -h", where)
+    total, free = (int(_number(said, name)) for name in ("Inode count", "Free inodes"))
+    inodes = (_ROOT_INODE, *range(_FIRST_INODE, total - free + 1))  # a new file system gives them away in order
+    with tempfile.NamedTemporaryFile("w", suffix=".debugfs") as script:
+        script.writelines(f"set_inode_field <{one}> ctime @{plan.epoch}\n" for one in inodes)
+        script.flush()
+        run("debugfs", "-w", "-f", script.name, where, environment=clock)
+
+
+def _number(said: str, name: str) -> str:
+    found = re.search(rf"^{name}:\s+(\d+)$", said, re.MULTILINE)
+    if found is None:
+        raise ImageError(f"debugfs tells no {name!r}", remedy="Take e2fsprogs 1.47 or later.")
+    return found[1]
 
 
 def _blocks(path: Path) -> int:

@@ -12,6 +12,7 @@ PACKAGES: Mapping[str, str] = {
     "debugfs": "e2fsprogs",
     "depmod": "kmod",
     "e2fsck": "e2fsprogs",
+    "fsck.vfat": "dosfstools",
     "mcopy": "mtools",
     "mke2fs": "e2fsprogs",
     "fdtput": "device-tree-compiler",
