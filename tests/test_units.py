@@ -12,7 +12,7 @@ SYSTEMD = Path(__file__).parents[1] / "systemd"
 UNITS = sorted(path for path in SYSTEMD.rglob("*.*") if path.suffix in {".service", ".timer", ".path"})
 EXPOSED_AT_MOST = {
     "edgeagent-broker.service": 20,  # a broker is on the network
-    "edgeagent-firstboot.service": 35,  # root, once: it writes settings, and erases the token on the boot partition
+    "edgeagent-firstboot.service": 36,  # root, once: it writes settings, erases the token, and enrols as its user
     "edgeagent-growroot.service": 37,  # root: it writes a table of partitions
 }
 """Tenths of systemd's score, 16 for all others, the daemon with sound and network among them."""
