@@ -101,6 +101,11 @@ def test_the_size_is_left_open_where_zstd_did_not_know_it(tmp_path: Path) -> Non
     assert all_of(path) == IMAGE
 
 
+@pytest.mark.parametrize("size", [0, 1, 255, 256, 1_000, 65_791, 65_792, 200_000])
+def test_the_size_of_zstd_is_read_however_wide_it_is_written(tmp_path: Path, size: int) -> None:
+    assert hint(image(tmp_path, zst(b"x" * size))) == size
+
+
 def test_remarks_of_zstd_count_for_nothing(tmp_path: Path) -> None:
     remark = bytes.fromhex("502a4d18") + (5).to_bytes(4, "little") + b"hello"
     path = image(tmp_path, zst(IMAGE) + remark)
