@@ -17,6 +17,7 @@ from edgeagent.cli.ending import START_ANEW, finish, leave, start_anew
 from edgeagent.cli.enrol import enrol, identity
 from edgeagent.cli.first_boot import first_boot
 from edgeagent.cli.fleet import fleet_app
+from edgeagent.cli.image import image_app
 from edgeagent.cli.install import install, uninstall
 from edgeagent.cli.model import model_app
 from edgeagent.cli.options import Json, SettingsFile, settings_of
@@ -34,6 +35,7 @@ app.add_typer(settings_app, name="settings")
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(bench_app, name="bench")
 app.add_typer(board_app, name="board")
+app.add_typer(image_app, name="image")
 app.add_typer(model_app, name="model")
 app.add_typer(release_app, name="release")
 app.add_typer(update_app, name="update")

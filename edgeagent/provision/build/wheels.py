@@ -24,11 +24,11 @@ from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
 
 PLACE = "opt/edgeagent/venv"
-EXTRAS = ("wake",)
+EXTRAS = ("wake", "board")
 """Which extras of the agent a board gets: a wake word."""
 _UNLOCKED = "edgeagent"
 _OLDEST_GLIBC = 17
-_OWN = ("LICENSE", "NOTICE", "README.md", "edgeagent", "hardware", "models", "pyproject.toml", "systemd")
+_OWN = ("LICENSE", "NOTICE", "README.md", "edgeagent", "hardware", "models", "provisioning", "pyproject.toml", "systemd")
 """What of a checkout the agent's own wheel is made of."""
 _LAUNCHER = f"""#!/{PLACE}/bin/python3
 import sys
