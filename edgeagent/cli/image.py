@@ -95,7 +95,7 @@ def bundle(
     from edgeagent.provision.build.image import default_cache
     from edgeagent.provision.bundle import bundle as made
 
-    found = made(checkout, target, cache or default_cache(), suite=suite, packages=deb or ())
+    found = made(checkout, target, cache or default_cache(), suite=suite, packages=deb or None)
     if json:
         print_json(found.model_dump(mode="json") | {"path": target})
         return

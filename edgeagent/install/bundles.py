@@ -20,7 +20,10 @@ from edgeagent.install.nouns import FILES, GROWROOT, IMAGE_FILES, LOCK, UNITS, W
 _AGAIN = "Make or fetch the bundle again."
 _OURS = re.compile(r"edgeagent-([0-9][0-9a-z.+!]*)-py3-none-any\.whl")
 _SAFE = r"(\S[^\n]*?( \\\n +)?( ?--hash=sha256:[0-9a-f]{64}( \\\n +)?)+\n?)+"
-_SOURCES = ("edgeagent", "models", "pyproject.toml", "README.md", "LICENSE", "NOTICE", "hardware", "provisioning", UNITS)
+_SOURCES = (
+    *("pyproject.toml", "README.md", "LICENSE", "NOTICE"),
+    *("edgeagent", "models", "hardware", "provisioning", UNITS),
+)
 _GROWROOT_SOURCE = "provisioning/first-boot/growroot"
 CHECKOUT = Path(__file__).parents[2]
 

@@ -28,7 +28,10 @@ EXTRAS = ("wake", "board")
 """Which extras of the agent a board gets: a wake word."""
 _UNLOCKED = "edgeagent"
 _OLDEST_GLIBC = 17
-_OWN = ("LICENSE", "NOTICE", "README.md", "edgeagent", "hardware", "models", "provisioning", "pyproject.toml", "systemd")
+_OWN = (
+    *("LICENSE", "NOTICE", "README.md", "pyproject.toml"),
+    *("edgeagent", "hardware", "models", "provisioning", "systemd"),
+)
 """What of a checkout the agent's own wheel is made of."""
 _LAUNCHER = f"""#!/{PLACE}/bin/python3
 import sys
