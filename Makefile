@@ -28,6 +28,14 @@ $(VENV)/.installed: requirements.lock pyproject.toml scripts.mk
 .PHONY: setup
 setup: $(VENV)/.installed packages-run ## Virtual environment from the lock, Debian packages for running
 
+.PHONY: install
+install: setup ## Put edgeagent on this machine: program, units, user
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/edgeagent install; else sudo $(BIN)/edgeagent install; fi
+
+.PHONY: uninstall
+uninstall: setup ## Take it away again; settings and state stay
+	@if [ "$$(id -u)" = 0 ]; then $(BIN)/edgeagent uninstall; else sudo $(BIN)/edgeagent uninstall; fi
+
 .PHONY: demo
 demo: setup ## Speak recorded sentences to a virtual house and see what it does
 	@$(BIN)/edgeagent demo
