@@ -14,7 +14,7 @@ from edgeagent.provision.build.programs import run
 pytestmark = marks
 PROCESSORS = ("cortex-a53", "cortex-a57", "cortex-a72", "cortex-a76")
 """Of Raspberry Pi Zero 2 W and 3, Jetson Nano, Raspberry Pi 4, and 5."""
-LIBRARIES = ("numpy", "onnxruntime", "pocketsphinx", "pydantic", "pymicro_wakeword", "sounddevice", "cryptography")
+LIBRARIES = ("numpy", "onnxruntime", "pocketsphinx", "pydantic", "pymicro_wakeword", "cryptography")
 """onnxruntime 1.21.0 ended with an illegal instruction on the first three."""
 
 
