@@ -107,7 +107,7 @@ def put_boot(image: Path, path: str, content: bytes) -> None:
 def boot_files(image: Path, folder: str = "") -> list[str]:
     """Return the paths on the boot partition."""
     said = run("mdir", "-b", "-/", "-i", f"{image}@@{BOOT_START}", f"::{folder}")
-    return sorted(line.removeprefix("::/") for line in said.splitlines() if line.startswith("::/"))
+    return sorted(line.removeprefix("::/") for line in said.splitlines() if line.startswith("::/") and line[-1] != "/")
 
 
 class Machine:
