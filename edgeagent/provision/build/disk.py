@@ -28,6 +28,9 @@ KERNEL_ARGUMENTS = f"root=LABEL={ROOT_LABEL} rw rootwait quiet console=tty0 cons
 """The last console is the one that is spoken to."""
 MENU = "extlinux/extlinux.conf"
 _BLOCK = 4096
+_IS_LABEL = b"\x08"
+_BEGINNING = b"\x00\x00\x21\x00"
+"""Midnight and 1980-01-01, as a FAT writes them."""
 _ROOT_INODE, _FIRST_INODE = 2, 11
 
 
@@ -103,6 +106,7 @@ def _boot(plan: Plan, boot: Mapping[str, bytes], image: Path, scratch: Path, clo
         number,
     )
     run("mkfs.vfat", *where, image, BOOT_MIB * MIB // 1024, environment=clock)
+    _settle_label(image)
     partition = f"{image}@@{BOOT_START}"
     folders = sorted({str(parent) for name in boot for parent in Path(name).parents if str(parent) != "."})
     for folder in folders:
@@ -115,6 +119,16 @@ def _boot(plan: Plan, boot: Mapping[str, bytes], image: Path, scratch: Path, clo
         path.unlink()
 
 
+def _settle_label(image: Path) -> None:
+    """Give the label, the only entry of a new FAT, a time that is always the same: mkfs.vfat takes the clock's."""
+    entry = BOOT_LABEL.ljust(11).encode() + _IS_LABEL
+    with image.open("r+b") as file:
+        file.seek(BOOT_START)
+        at = BOOT_START + file.read(MIB).index(entry)
+        file.seek(at + len(entry) + 2)
+        file.write(_BEGINNING + _BEGINNING[2:] + bytes(2) + _BEGINNING)
+
+
 def _root(plan: Plan, root: Path, image: Path, found: Sizes, clock: Mapping[str, str]) -> None:
     identity = plan.identity("root")
     extended = f"offset={ROOT_START},hash_seed={identity},lazy_itable_init=0,lazy_journal_init=0,nodiscard"
@@ -124,13 +138,14 @@ def _root(plan: Plan, root: Path, image: Path, found: Sizes, clock: Mapping[str,
 
 
 def _settle_changes(plan: Plan, image: Path, clock: Mapping[str, str]) -> None:
-    """Set when each file was changed: mke2fs copies that from this machine, where nobody can set it."""
+    """Set when each file was changed and read: mke2fs copies that from this machine, where it is now."""
     where = f"{image}?offset={ROOT_START}"
     said = run("debugfs", "-R", "show_super_stats -h", where)
     total, free = (int(_number(said, name)) for name in ("Inode count", "Free inodes"))
     inodes = (_ROOT_INODE, *range(_FIRST_INODE, total - free + 1))  # a new file system gives them away in order
     with tempfile.NamedTemporaryFile("w", suffix=".debugfs") as script:
-        script.writelines(f"set_inode_field <{one}> ctime @{plan.epoch}\n" for one in inodes)
+        for clock_of in ("atime", "ctime"):
+            script.writelines(f"set_inode_field <{one}> {clock_of} @{plan.epoch}\n" for one in inodes)
         script.flush()
         run("debugfs", "-w", "-f", script.name, where, environment=clock)
 
