@@ -124,7 +124,7 @@ def _settle_label(image: Path) -> None:
     entry = BOOT_LABEL.ljust(11).encode() + _IS_LABEL
     with image.open("r+b") as file:
         file.seek(BOOT_START)
-        at = BOOT_START + file.read(MIB).index(entry)
+        at = BOOT_START + file.read(4 * MIB).index(entry)  # behind both tables, 1 MiB here
         file.seek(at + len(entry) + 2)
         file.write(_BEGINNING + _BEGINNING[2:] + bytes(2) + _BEGINNING)
 
