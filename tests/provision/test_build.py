@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edgeagent.provision.build import cpio, initrd, manifest, wheels
-from edgeagent.provision.build.plan import EPOCH, SUITES, Wishes, planned
+from edgeagent.provision.build import cpio, disk, initrd, manifest, wheels
+from edgeagent.provision.build.plan import BOOT_START, EPOCH, ROOT_START, SUITES, Wishes, planned
 from edgeagent.provision.build.programs import missing, need, run
 from edgeagent.provision.errors import ImageError
 
@@ -190,3 +190,27 @@ def test_packages_that_are_installed_are_listed_by_dpkg(tmp_path: Path) -> None:
     status.parent.mkdir(parents=True)
     status.write_text("Package: a\nStatus: install ok installed\nArchitecture: all\nVersion: 1\n\nPackage: broken\n\n")
     assert manifest.packages_of(tmp_path) == (manifest.Package("a", "1", "all"),)
+
+
+@pytest.mark.skipif(
+    bool(missing(("mke2fs", "mkfs.vfat", "mcopy", "sfdisk", "fsck.vfat"))) and "EDGEAGENT_CI" not in os.environ,
+    reason="missing: apt-get install e2fsprogs dosfstools mtools fdisk",
+)
+def test_a_disk_is_sound_and_has_no_time_of_this_machine_in_it(tmp_path: Path) -> None:
+    root, scratch, image = tmp_path / "root", tmp_path / "scratch", tmp_path / "image"
+    (root / "etc").mkdir(parents=True)
+    scratch.mkdir()
+    (root / "etc/file").write_text("x" * 9000)
+    plan = planned(wishes(tmp_path))
+    disk.settle_times(root, plan.epoch)
+    disk.lay_out(plan, root, {"edgeagent/seed.toml": b"seed"}, image, scratch)
+    where = f"{image}?offset={ROOT_START}"
+    run("e2fsck", "-f", "-n", where)
+    times = [line for line in run("debugfs", "-R", "stat /etc/file", where).splitlines() if "time: " in line]
+    assert len(times) == 4
+    assert all(f"0x{plan.epoch:08x}" in line for line in times)
+    boot = tmp_path / "boot"
+    boot.write_bytes(image.read_bytes()[BOOT_START:ROOT_START])
+    run("fsck.vfat", "-n", boot)
+    label = boot.read_bytes().index(b"BOOTFS     \x08")
+    assert boot.read_bytes()[label + 22 : label + 26] == b"\x00\x00\x21\x00"
