@@ -1,7 +1,6 @@
 """`edgeagent console`: the fleet's side, run and looked after on the machine that it is on."""
 
 import asyncio
-import gc
 import json as json_
 import logging
 import sys
@@ -42,8 +41,6 @@ NEEDED = ("alembic", "argon2", "fastapi", "prometheus_client", "python_multipart
 """What the extra brings."""
 DEFAULT_FILE = Path("/etc/edgeagent/console.toml")
 FAILED = 1
-_COLLECT = 50_000, 20, 100
-"""When the collector looks: rows of ten thousand devices are many objects, none of them in circles."""
 
 
 @console_app.callback()
@@ -58,7 +55,7 @@ def _need_the_extra() -> None:
 @console_app.command("run")
 def run_console(settings: SettingsFile = None) -> None:
     """Be the console: listen to the fleet, carry out rollouts, serve the pages."""
-    from edgeagent.console.running import run
+    from edgeagent.console.running import collect_seldom, run
 
     if logging.getLogger().level > logging.INFO:
         logging.getLogger().setLevel(logging.INFO)
@@ -66,10 +63,7 @@ def run_console(settings: SettingsFile = None) -> None:
         logging.getLogger(talkative).setLevel(logging.WARNING)
 
     def ready(where: str) -> None:
-        # What is loaded by now stays: looking through it at every collection would make one page in ten slow.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_COLLECT)
+        collect_seldom()
         print(f"console: {where}", flush=True)  # noqa: T201  # for people
 
     async def until_ended() -> int:

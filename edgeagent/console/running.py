@@ -9,6 +9,7 @@ Rules:
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import socket
 import time
@@ -33,6 +34,9 @@ from edgeagent.console.worker import Worker
 from edgeagent.duties import doing
 
 log = logging.getLogger(__name__)
+
+_COLLECT = 50_000, 20, 100
+"""When the collector looks: rows of ten thousand devices are many objects, none of them in circles."""
 
 
 async def run(settings: ConsoleSettings, ready: Callable[[str], None] = lambda _: None) -> None:
@@ -144,3 +148,10 @@ def _where(settings: ConsoleSettings, listener: socket.socket) -> str:
         return settings.web.origin
     port = listener.getsockname()[1]
     return settings.model_copy(update={"web": settings.web.model_copy(update={"port": port})}).origin
+
+
+def collect_seldom() -> None:
+    """Have what is loaded by now left alone by the collector: looking through it would make one page in ten slow."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT)

@@ -19,10 +19,11 @@ from console.web.website import API, DEVICE, HOME, Website
 
 from edgeagent.console.database import Database
 from edgeagent.console.rollouts.engine import step
+from edgeagent.console.running import collect_seldom
 from edgeagent.console.tables import Job, Rollout
 from edgeagent.console.web.plan_form import usual
 
-ROUNDS = 20
+ROUNDS = 40
 
 
 def addresses(rollout: str) -> list[str]:
@@ -61,6 +62,7 @@ def measure(folder: Path, count: int) -> None:
     audit(database, count)
     database.close()
     with Website(folder / "console.db").served() as website:
+        collect_seldom()  # as the console does
         visitor = website.visitor("ada")
         form = {key: value for key, value in usual().items() if value} | {"kind": "restart", "bake": "0"}
         for _ in range(3):
