@@ -49,7 +49,7 @@ async def up(fleet: Office, machine: Machine) -> None:
 async def answers(fleet: Office) -> None:
     """Have it do as if something had been said, and wait for what it makes of it."""
     before = len(events(fleet))
-    order = {"id": f"asked-{before}", "text": "what time is it", "expires": time.time() + 50}
+    order = {"id": f"asked-{time.time_ns()}", "text": "what time is it", "expires": time.time() + 50}
     await fleet.send("do/say", json.dumps(order).encode())
     await eventually(lambda: len(events(fleet)) > before, 120)
 
