@@ -50,7 +50,8 @@ async def home(folder: Path) -> AsyncIterator[tuple[House, Agent, Bus]]:
             ):
                 await stranger.until(connected=True)
                 await eventually(lambda: len(agent.devices.all_devices()) == 6)
-                await agent.settle()
+                await agent.settle()  # at most some seconds, which a busy machine may need for the names alone
+                await eventually(lambda: agent._compiled == agent.devices.version)  # noqa: SLF001  # nobody else asks
                 yield house, agent, stranger
         finally:
             neighbours.cancel()
