@@ -207,7 +207,8 @@ def test_a_clock_that_is_ahead_makes_no_job_too_late_that_comes_when_it_is_sent(
 
     async def ask(fleet: Office, name: str, asked_s_ago: float) -> None:
         asked = time.time() - asked_s_ago
-        assert await fleet.bus.deliver(job(HERE, FleetJob(id=name, kind="logs", created=asked, not_after=asked + 3_600)))
+        wanted = FleetJob(id=name, kind="logs", created=asked, not_after=asked + 3_600)
+        assert await fleet.bus.deliver(job(HERE, wanted))
 
     async def scene() -> None:
         with mosquitto() as broker:
