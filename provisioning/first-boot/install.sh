@@ -10,7 +10,9 @@
 set -eu
 umask 022
 
-folder=$(cd "${1:-$(dirname "$0")}" && pwd)
+here=${1:-}
+[ -n "$here" ] || here=$(dirname "$0") # on its own, so that its failure ends this: `cd ""` stays where we are
+folder=$(cd "$here" && pwd)
 root=${EDGEAGENT_ROOT:-}
 root=${root%/}
 home=$root/opt/edgeagent
