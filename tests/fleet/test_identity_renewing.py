@@ -226,7 +226,8 @@ def test_at_two_thirds_the_daemon_renews_over_its_own_connection_which_stays(
 
     run(scene())
     with made.session() as session:
-        assert len(session.scalars(select(Certificate)).all()) == 2
+        # By a clock that stays two months ahead the new one is due at once: a second renewal may have begun.
+        assert len(session.scalars(select(Certificate)).all()) in {2, 3}
 
 
 async def _take_all(renewing: Renewing, received: AsyncIterator[Received]) -> None:
