@@ -47,7 +47,12 @@ def seeded(image: Path, folder: Path, broker_port: int, *, watchdog_s: int = 120
         built=datetime(2026, 11, 1, tzinfo=UTC),
     )
     put_boot(copy, f"{FOLDER}/{SEED}", written(seed))
-    drop_in = _EMULATED.format(watchdog_s=watchdog_s)
-    put(copy, "/etc/systemd/system/edgeagent.service.d/90-emulated.conf", drop_in.encode())
-    put(copy, "/etc/modules-load.d/aloop.conf", b"snd-aloop\n")  # a sound card, which QEMU has none of
+    emulated(copy, watchdog_s=watchdog_s)
     return copy
+
+
+def emulated(disk: Path, *, watchdog_s: int = 120) -> None:
+    """Have an image wait for an emulated processor, and have a sound card, which QEMU has none of."""
+    drop_in = _EMULATED.format(watchdog_s=watchdog_s)
+    put(disk, "/etc/systemd/system/edgeagent.service.d/90-emulated.conf", drop_in.encode())
+    put(disk, "/etc/modules-load.d/aloop.conf", b"snd-aloop\n")
