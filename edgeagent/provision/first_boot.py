@@ -21,6 +21,7 @@ from edgeagent.files import write_durably
 from edgeagent.fleet.identity import current
 from edgeagent.fleet.identity_keys import IdentityError
 from edgeagent.fleet.identity_serial import serial_of
+from edgeagent.logs import printable
 from edgeagent.provision.clock import EARLIEST, wait_for_time
 from edgeagent.provision.enrol_file import EnrolFile, Seed
 from edgeagent.provision.errors import ImageError
@@ -146,6 +147,8 @@ class _FirstBoot:
         board, seed = self._board, self._seed
         if seed is None:
             seed = Seed(built=EARLIEST)
+        for note in board.set_up(seed):  # before the settings, which say that this has been done
+            self._teller.line(printable(note))
         self._teller.doing(f"writing the settings of {seed.name}")
         text = first_settings(seed, board.hardware(seed), board.state_dir)
         self._has_changed = board.settings_file.exists()  # a daemon may run with those

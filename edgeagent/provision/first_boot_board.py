@@ -4,11 +4,12 @@ import logging
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeagent.errors import EdgeAgentError
 from edgeagent.files import write_durably
@@ -17,6 +18,10 @@ from edgeagent.provision.enrol_file import FOLDER, Seed
 from edgeagent.provision.first_boot_card import BootCard, find_card
 from edgeagent.provision.first_boot_enrolling import Enrolling, enrol_beside
 from edgeagent.provision.first_boot_settings import MARK, Hardware
+from edgeagent.settings import AgentSettings
+
+if TYPE_CHECKING:
+    from edgeagent.board.detection import FoundBoard, FoundHat
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,8 @@ class Board:
     hardware: Callable[[Seed], Hardware]
     """What the seed says of this board, and what is found out of it."""
     wait_s: float = WAIT_S
+    set_up: Callable[[Seed], Iterable[str]] = lambda _: ()
+    """Sets up the machine for its board; yields what must be known of it."""
 
     @property
     def settings_file(self) -> Path:
@@ -91,19 +98,50 @@ def hardware_of(root: Path, seed: Seed) -> Hardware:
 
     Sound hardware is taken only where it says itself what it is, or the seed names one that there is.
     """
-    from edgeagent.board import detection, profiles  # noqa: PLC0415  # only a start without settings needs them
+    from edgeagent.board.applying import proposals  # noqa: PLC0415  # only a start without settings needs it
 
     try:
-        seen, known = detection.look(root), profiles.hats()
-        board = seed.board or detection.board_of(seen, profiles.boards()).profile.id
-        own = next((one.profile.id for one in detection.hats_of(seen, known) if one.by == "eeprom"), None)
+        board, hat = _found(root, seed)
     except EdgeAgentError as error:
         log.warning("the board is not known", extra={"problem": str(error)})
         return Hardware(seed.board or "generic")
-    if seed.hat is not None and seed.hat not in known:
-        log.warning("no profile knows this hat", extra={"hat": seed.hat, "known": sorted(known)})
-        return Hardware(board, own)
-    return Hardware(board, seed.hat or own)
+    better = tuple((one.table, one.key, one.value) for one in proposals(board.profile, hat, AgentSettings()))
+    own = tuple(one for one in better if one[0] not in {"device", "board"})  # those two are written anyway
+    return Hardware(seed.board or board.profile.id, hat.profile.id if hat is not None else None, own)
+
+
+def set_up(root: Path, seed: Seed) -> Iterator[str]:
+    """Set the machine up for its board, as `edgeagent board apply` does; yield what went wrong or must be known.
+
+    That is limits and groups of the daemon's unit, config.txt, and the mixer. Nothing of it stops a first boot.
+    """
+    from edgeagent.board.applying import plan  # noqa: PLC0415  # only a start without settings needs them
+    from edgeagent.board.machine import carry_out, on_machine  # noqa: PLC0415
+
+    try:
+        board, hat = _found(root, seed)
+        wanted = plan(board, () if hat is None else (hat,), on_machine(root), AgentSettings())
+    except EdgeAgentError as error:
+        yield f"the board is not set up: {error}"
+        return
+    yield from wanted.notes
+    yield from carry_out(wanted, root)
+    if any(change.path.name == "config.txt" for change in wanted.changes):
+        yield "config.txt has changed: it holds from the next start"
+
+
+def _found(root: Path, seed: Seed) -> "tuple[FoundBoard, FoundHat | None]":
+    """Return the profiles. Raise EdgeAgentError if nothing runs on this board, or a profile is wrong."""
+    from edgeagent.board import detection, profiles  # noqa: PLC0415  # only a start without settings needs them
+
+    seen, boards, hats = detection.look(root), profiles.boards(), profiles.hats()
+    named = boards.get(seed.board or "")
+    board = detection.board_of(seen, boards) if named is None else detection.FoundBoard(named)
+    if seed.hat is not None and seed.hat in hats:
+        return board, detection.named_hat(seed.hat, seen, hats)
+    if seed.hat is not None:
+        log.warning("no profile knows this hat", extra={"hat": seed.hat, "known": sorted(hats)})
+    return board, next((one for one in detection.hats_of(seen, hats) if one.by == "eeprom"), None)
 
 
 def this_board(root: Path, boot: Path | None, wait_s: float = WAIT_S) -> Board:
@@ -118,6 +156,7 @@ def this_board(root: Path, boot: Path | None, wait_s: float = WAIT_S) -> Board:
         restart=restart_daemon if is_real else nothing,
         hardware=partial(hardware_of, root),
         wait_s=wait_s,
+        set_up=partial(set_up, root),
     )
 
 

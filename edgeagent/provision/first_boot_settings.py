@@ -7,6 +7,7 @@ Rules:
 """
 
 import json
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,12 @@ def joined(card: EnrolFile, fleet: str, device: str) -> Joined:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The ids of the profiles that a device has."""
+    """The ids of the profiles that a device has, and what its settings should say because of them."""
 
     board: str
     hat: str | None = None
+    better: tuple[tuple[str, str, object], ...] = ()
+    """Table, key and value of each setting that is another one than by default."""
 
 
 def first_settings(seed: Seed, hardware: Hardware, state_dir: Path) -> str:
@@ -56,7 +59,16 @@ def first_settings(seed: Seed, hardware: Hardware, state_dir: Path) -> str:
         lines += ["", "[microphone]", f"device = {_text(seed.microphone)}"]
     if hardware.hat:
         lines += ["", "[board]", f"hat = {_text(hardware.hat)}"]
+    lines += _better(hardware, frozenset(lines))
     return _checked("\n".join(lines) + "\n")
+
+
+def _better(hardware: Hardware, said: Collection[str]) -> Iterator[str]:
+    """Yield the board's own settings, but for tables that the seed has begun: what it says goes before."""
+    for table in dict.fromkeys(table for table, _, _ in hardware.better):
+        if f"[{table}]" not in said:
+            yield from ("", f"[{table}]")
+            yield from (f"{key} = {_text(value)}" for of, key, value in hardware.better if of == table)
 
 
 def with_fleet(text: str, seed: Seed, who: Joined, state_dir: Path) -> str:
@@ -86,5 +98,6 @@ def _checked(text: str) -> str:
     return text
 
 
-def _text(value: str) -> str:
+def _text(value: object) -> str:
+    """Return text, a number or a list; as JSON has them they are TOML as well."""
     return json.dumps(value, ensure_ascii=False)
