@@ -121,7 +121,7 @@ class Machine:
 
     def said(self) -> str:
         """Return everything on the serial line until now."""
-        return self.serial.read_text(errors="replace")
+        return self.serial.read_text(errors="replace") if self.serial.exists() else ""
 
     def ask(self, command: str, *, within_s: float = ANSWER_S) -> Answer:
         """Run a shell command in the guest."""
