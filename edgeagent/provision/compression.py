@@ -3,6 +3,7 @@
 Rules:
     - The format is told by the first bytes, not by the name.
     - What is cut off, damaged, or followed by something else is an error that names the byte: no end goes unnoticed.
+    - What was changed while it was read is an error at its end: half of it may be of another image.
     - An archive that wants more memory than LARGEST_MEMORY_BYTES is refused: a board's image needs no such window.
 """
 
@@ -102,10 +103,10 @@ class Unpacked(io.RawIOBase):
     `packed_size` the file's own bytes, of which `packed_done` have been read.
     """
 
-    def __init__(self, file: BinaryIO, path: Path) -> None:
+    def __init__(self, file: io.BufferedReader, path: Path) -> None:
         """Look at the file's beginning. Raise ImageError if it is empty, or an archive that is not read."""
         super().__init__()
-        self._file, self._path = file, path
+        self._file, self._path, self._found = file, path, _state(file)
         self.packed_size = file.seek(0, os.SEEK_END)
         file.seek(0)
         head = file.read(8)
@@ -133,15 +134,14 @@ class Unpacked(io.RawIOBase):
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]  # what RawIOBase takes, by name
         """Fill as much of a buffer as there is; 0 at the end. Raise ImageError if the archive is damaged or cut off."""
         room = memoryview(buffer).cast("B")
-        made = self._read_raw(len(room)) if self._unpacker is None else self._unpack(len(room))
+        if self._packing is None:
+            count = self._into(room)
+            self._fed += count
+            return count
+        made = self._unpack(len(room))
         room[: len(made)] = made
         self._made += len(made)
         return len(made)
-
-    def _read_raw(self, count: int) -> bytes:
-        made = self._from_file(count)
-        self._fed += len(made)
-        return made
 
     def _unpack(self, count: int) -> bytes:
         made = b""
@@ -190,12 +190,22 @@ class Unpacked(io.RawIOBase):
         self._waiting, self._unpacker = rest, self._packing.unpacker()
 
     def _from_file(self, count: int) -> bytes:
+        room = bytearray(count)
+        return bytes(room[: self._into(memoryview(room))])
+
+    def _into(self, room: memoryview) -> int:
         try:
-            return self._file.read(count)
+            count = self._file.readinto(room)
         except OSError as error:
             raise ImageError(
                 f"{self._path}: cannot be read at byte {self._fed}: {error.strerror}", remedy="Look at its disk."
             ) from error
+        if not count and _state(self._file) != self._found:
+            raise ImageError(
+                f"{self._path}: was changed while it was read",
+                remedy="Wait until nobody writes to it, and do it again.",
+            )
+        return count
 
     def _wrong(self, what: str) -> ImageError:
         near = f"at byte {self._fed}" if self._fed >= self.packed_size else f"before byte {self._fed}"
@@ -204,6 +214,12 @@ class Unpacked(io.RawIOBase):
             f" {self._made} bytes of the image had come out",
             remedy=DOWNLOAD_AGAIN,
         )
+
+
+def _state(file: BinaryIO) -> tuple[int, int]:
+    """Return what is another when somebody has written to a file: its size, and when that was."""
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 
 from edgeagent.provision.devices import HEAD_BYTES, Medium, contents_of
@@ -34,8 +35,8 @@ class Target:
     descriptor: int
     direct: int | None = None
 
-    def write(self, at: int, block: bytes) -> None:
-        """Put a block onto the medium. Raise ImageError if it does not take it."""
+    def write(self, at: int, block: bytes | memoryview) -> None:
+        """Put a block onto the medium; straight if it is of `rooms`. Raise ImageError if it does not take it."""
         if self.direct is None or len(block) % _ALIGNED or not self._written_past_the_cache(self.direct, at, block):
             self._write(self.descriptor, at, block)
             self.settle()
@@ -50,17 +51,14 @@ class Target:
                 f"{self.path}: does not keep what was written: {error.strerror}", remedy="Take another card."
             ) from error
 
-    def _written_past_the_cache(self, direct: int, at: int, block: bytes) -> bool:
+    def _written_past_the_cache(self, direct: int, at: int, block: bytes | memoryview) -> bool:
         """Write a block by O_DIRECT; tell whether the system has taken it so."""
-        with mmap.mmap(-1, len(block)) as room:  # it begins with a page, as O_DIRECT wants
-            room.write(block)
-            try:
-                with memoryview(room) as aligned:
-                    self._write(direct, at, aligned)
-            except ImageError as error:
-                if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
-                    return False
-                raise
+        try:
+            self._write(direct, at, block)
+        except ImageError as error:
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EINVAL:
+                return False
+            raise
         return True
 
     def _write(self, descriptor: int, at: int, block: bytes | memoryview) -> None:
@@ -73,17 +71,16 @@ class Target:
         except OSError as error:
             raise self._not_taken(at + done, error) from error
 
-    def blocks(self, size: int) -> Iterator[tuple[int, bytes]]:
+    def blocks(self, size: int) -> Iterator[tuple[int, memoryview]]:
         """Read the medium from its beginning, past the cache: where each block begins, and what it holds.
 
-        Raise ImageError if it cannot be read.
+        A block is there until the second after it is. Raise ImageError if it cannot be read.
         """
-        with _uncached(self) as descriptor, mmap.mmap(-1, BLOCK_BYTES) as room:
-            for at in range(0, size, BLOCK_BYTES):
-                wanted = min(BLOCK_BYTES, size - at)
-                yield at, self._read(descriptor, at, room)[:wanted]
+        with _uncached(self) as descriptor:
+            for at, room in zip(range(0, size, BLOCK_BYTES), cycle(rooms()), strict=False):
+                yield at, self._read(descriptor, at, room)[: size - at]
 
-    def _read(self, descriptor: int, at: int, room: mmap.mmap) -> bytes:
+    def _read(self, descriptor: int, at: int, room: memoryview) -> memoryview:
         try:
             os.lseek(descriptor, at, os.SEEK_SET)
             with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
@@ -107,6 +104,11 @@ class Target:
         )
 
 
+def rooms() -> tuple[memoryview, memoryview]:
+    """Return memory for two blocks, to be used in turn: it begins with a page, as O_DIRECT wants."""
+    return memoryview(mmap.mmap(-1, BLOCK_BYTES)), memoryview(mmap.mmap(-1, BLOCK_BYTES))
+
+
 @contextmanager
 def opened_target(medium: Medium) -> Iterator[Target]:
     """Open what an image is written to, for us alone. Raise ImageError if somebody uses it, or we may not."""
@@ -121,13 +123,24 @@ def opened_target(medium: Medium) -> Iterator[Target]:
             errno.EROFS: "Look for the slide at the card's side.",
         }.get(error.errno or 0, "Put the card in again.")
         raise ImageError(f"{medium.path}: cannot be written: {error.strerror}", remedy=remedy) from error
-    direct = _direct(medium.path)
+    direct = None
     try:
+        _refuse_another(medium, os.lseek(descriptor, 0, os.SEEK_END))
+        direct = _direct(medium.path)
         yield Target(medium.path, descriptor, direct)
     finally:
         os.close(descriptor)
         if direct is not None:
             os.close(direct)
+
+
+def _refuse_another(medium: Medium, size: int) -> None:
+    """Raise ImageError if another disk has come to this path since it was looked at. macOS tells no size here."""
+    if medium.kind != "file" and size not in {0, medium.size_bytes}:
+        raise ImageError(
+            f"{medium.path}: has {size} bytes now, it had {medium.size_bytes}: this is another disk",
+            remedy="Look which disk is meant, and flash it again.",
+        )
 
 
 def _direct(path: Path) -> int | None:

@@ -315,3 +315,25 @@ def test_what_was_done_is_told(image: Path, tmp_path: Path) -> None:
     assert done.wrote_s > 0
     assert done.checked_s > 0
     assert Medium(Path("x"), 0, "file", is_removable=True).force_name == "0"
+
+
+def test_another_disk_at_the_same_path_is_left_alone(image: Path, tmp_path: Path) -> None:
+    backing = tmp_path / "card"
+    backing.write_bytes(bytes(32 * MIB))
+    with loop(backing) as device, pytest.raises(ImageError, match="this is another disk"):
+        flash(image, replace(medium_at(device), size_bytes=64 * MIB), quietly)
+    assert not any(backing.read_bytes())
+
+
+def test_an_image_that_changes_while_it_is_read_leaves_nothing_that_boots(image: Path, tmp_path: Path) -> None:
+    card = tmp_path / "card"
+
+    def change(at: Progress) -> None:
+        if at.phase == "write" and at.done_bytes < 12 * MIB:
+            with image.open("r+b") as file:
+                file.seek(20 * MIB)
+                file.write(b"another image")
+
+    with pytest.raises(ImageError, match="was changed while it was read"):
+        flash(image, file_medium(card), change)
+    assert head(card).startswith(UNFINISHED)
