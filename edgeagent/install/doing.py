@@ -23,6 +23,7 @@ from edgeagent.install.nouns import (
     PlaceFile,
     Point,
     Prove,
+    PutBack,
     Relocate,
     Remove,
     RemoveIfEmpty,
@@ -99,6 +100,10 @@ def _do_file(step: FileStep) -> None:
             _point(link, target)
         case PlaceFile(source, target, mode):
             write_durably(target, source.read_bytes(), mode=mode)
+        case PutBack(target, None):
+            target.unlink(missing_ok=True)
+        case PutBack(target, bytes(content)):
+            write_durably(target, content, mode=0o644)
         case WriteIfAbsent(target, text, mode):
             if not target.exists():
                 write_durably(target, text.encode(), mode=mode)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from edgeagent.install.nouns import Facts, InstallError, Places, Python
+from edgeagent.install.nouns import FILES, IMAGE_FILES, Facts, InstallError, Places, Python
 from edgeagent.install.plan import PREFIX
 
 _PATIENCE_S = 60
@@ -39,7 +39,22 @@ def look(places: Places, python: Path) -> Facts:
         has_seed=any((places.root / boot / "edgeagent/seed.toml").is_file() for boot in _BOOT),
         in_the_way=_in_the_way(places),
         has_portaudio=not places.is_running or ctypes.util.find_library("portaudio") is not None,
+        files=tuple((path, _content(path)) for path in _targets(places)),
     )
+
+
+def _targets(places: Places) -> list[Path]:
+    return [places.root / target for target in (*FILES.values(), *IMAGE_FILES.values())]
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        remedy = "Look at it, and remove it if it is not yours."
+        raise InstallError(f"{path}: cannot be read: {error.strerror}", remedy=remedy) from error
 
 
 def _systemd(places: Places) -> int | None:

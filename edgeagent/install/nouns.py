@@ -10,7 +10,8 @@ LOCK, WHEELS, UNITS, PROGRAMS = "requirements.lock", "wheels", "systemd", "libex
 USER = "edgeagent"
 DAEMON = "edgeagent.service"
 FIRST_BOOT = "edgeagent-firstboot.service"
-ENABLED = (DAEMON, FIRST_BOOT, "edgeagent-firstboot.timer")
+LATER = "edgeagent-firstboot.timer"
+ENABLED = (DAEMON, FIRST_BOOT, LATER)
 IN_IMAGES = ("edgeagent-growroot.service",)
 """Enabled beside the others where the whole image is ours."""
 UNIT_FILES = (*ENABLED, *IN_IMAGES, "edgeagent-update.service", "edgeagent-update.timer")
@@ -124,6 +125,13 @@ class Facts:
     in_the_way: Path | None
     """What is not ours where a link of ours goes."""
     has_portaudio: bool
+    files: tuple[tuple[Path, bytes | None], ...] = ()
+    """What systemd's files hold before others take their places; None: it is not there."""
+
+    @property
+    def before(self) -> str | None:
+        """Return what the environment in use is called once there is another; None where there is none."""
+        return FROM_IMAGE if self.is_folder else self.current
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +217,14 @@ class PlaceFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBack:
+    """Have a file hold again what it did; None: it was not there."""
+
+    target: Path
+    content: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
 class WriteIfAbsent:
     """Write a text where the owner has written none."""
 
@@ -234,5 +250,5 @@ class Run:
     may_fail: bool = False
 
 
-FileStep = MakeFolder | Remove | RemoveIfEmpty | Point | PlaceFile | WriteIfAbsent
+FileStep = MakeFolder | Remove | RemoveIfEmpty | Point | PlaceFile | PutBack | WriteIfAbsent
 Step = FileStep | MakeEnvironment | InstallWheels | Relocate | Prove | CheckGroups | Run

@@ -4,7 +4,8 @@ Rules:
 - the environment that is current stays until the new one has shown that it works, and then until the daemon uses the
   new one; a power cut leaves the link on one of the two;
 - settings and state are the owner's: an installation and an upgrade leave them, and so does taking it away;
-- a plan that was cut off is mended by the same plan, made anew.
+- a plan that was cut off is mended by the same plan, made anew;
+- where what is new does not start, what was before is put back, with its units, and started.
 """
 
 import re
@@ -16,10 +17,10 @@ from edgeagent.install.nouns import (
     ENABLED,
     FILES,
     FIRST_BOOT,
-    FROM_IMAGE,
     GROWROOT,
     IMAGE_FILES,
     IN_IMAGES,
+    LATER,
     PROGRAMS,
     UNIT_FILES,
     USER,
@@ -36,6 +37,7 @@ from edgeagent.install.nouns import (
     Places,
     Point,
     Prove,
+    PutBack,
     Relocate,
     Remove,
     RemoveIfEmpty,
@@ -54,7 +56,7 @@ def installation(wish: Wish, bundle: Bundle, facts: Facts) -> tuple[Step, ...]:
     """Return the steps that install a bundle, or upgrade to it. Raise InstallError if it lacks a file."""
     places = facts.places
     folder = places.home / name_of(bundle.version, facts.environments)
-    steps = (
+    return (
         *_environment(folder, bundle, facts),
         Point(places.link, folder.name),
         Point(places.command, _COMMAND),
@@ -62,9 +64,25 @@ def installation(wish: Wish, bundle: Bundle, facts: Facts) -> tuple[Step, ...]:
         *_users_and_settings(facts),
         *_services(wish, facts),
     )
-    before = FROM_IMAGE if facts.is_folder else facts.current
-    previous = () if before is None else (Remove(places.home / before),)
-    return (*steps, *previous)
+
+
+def tidying(facts: Facts) -> tuple[Step, ...]:
+    """Return the steps that take away what was in use before, once nobody goes back to it."""
+    return () if facts.before is None else (Remove(facts.places.home / facts.before),)
+
+
+def going_back(wish: Wish, bundle: Bundle, facts: Facts) -> tuple[Step, ...]:
+    """Return the steps from a new environment that is in use, and does not do, to the one before; none without one."""
+    if facts.before is None:
+        return ()
+    places = facts.places
+    return (
+        Point(places.link, facts.before),
+        *(PutBack(path, content) for path, content in facts.files),
+        *(_reload() if places.is_running else ()),
+        *(_restart() if places.is_running and wish.starts else ()),
+        Remove(places.home / name_of(bundle.version, facts.environments)),
+    )
 
 
 def removal(facts: Facts, *, is_purge: bool) -> tuple[Step, ...]:
@@ -136,6 +154,8 @@ def _told_of_file(step: FileStep) -> str:
             return f"link {link} to {target}"
         case PlaceFile(source, target, _):
             return f"place {target} from {source}"
+        case PutBack(target):
+            return f"put {target} back"
         case WriteIfAbsent(target):
             return f"write {target}, if there is none"
 
@@ -191,7 +211,14 @@ def _services(wish: Wish, facts: Facts) -> Iterator[Step]:
     if wish.starts and facts.has_seed:
         yield Run(("systemctl", "start", FIRST_BOOT), remedy=f"See why: journalctl -u {FIRST_BOOT} -n 50")
     if wish.starts:
-        yield Run(("systemctl", "restart", DAEMON), remedy=_LOOK)
+        yield Run(("systemctl", "start", LATER), remedy="See what it says above.")
+        yield from _restart()
+
+
+def _restart() -> Iterator[Step]:
+    """Start the daemon anew, which ends when it is ready (Type=notify), or has failed once."""
+    yield Run(("systemctl", "reset-failed", DAEMON), may_fail=True)  # one that gave up is not refused
+    yield Run(("systemctl", "restart", DAEMON), remedy=_LOOK)
 
 
 def _reload() -> Iterator[Step]:

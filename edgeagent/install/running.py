@@ -10,8 +10,8 @@ from pathlib import Path
 from edgeagent.install.bundles import made_of_checkout, opened
 from edgeagent.install.doing import carry_out
 from edgeagent.install.machine import look
-from edgeagent.install.nouns import Bundle, InstallError, Places, Step, Wish
-from edgeagent.install.plan import installation, removal, told
+from edgeagent.install.nouns import Bundle, Facts, InstallError, Places, Step, Wish
+from edgeagent.install.plan import going_back, installation, name_of, removal, tidying, told
 from edgeagent.install.rules import check, check_rights
 
 Say = Callable[[str], None]
@@ -21,12 +21,18 @@ _SOUND = "sound needs PortAudio, and a voice espeak-ng: sudo apt-get install lib
 def install(places: Places, source: Path | None, python: Path, wish: Wish, say: Say, *, is_dry: bool = False) -> None:
     """Install the bundle in a folder, or this checkout where none is named; a dry run says what would be done.
 
-    Raise InstallError if it cannot be, with what was before still in use.
+    Raise InstallError if it cannot be, with what was before still in use, or in use again.
     """
     with _bundle(source) as bundle, _alone(places):
         facts = look(places, python)
         check(facts, bundle)
-        _go(installation(wish, bundle, facts), say, is_dry=is_dry)
+        try:
+            _go(installation(wish, bundle, facts), say, is_dry=is_dry)
+        except InstallError as error:
+            if _leads_to(places, name_of(bundle.version, facts.environments)) and facts.before is not None:
+                raise _gone_back(wish, bundle, facts, error, say) from error
+            raise
+        _go(tidying(facts), say, is_dry=is_dry)
         if not facts.has_portaudio:
             say(_SOUND)
 
@@ -39,6 +45,21 @@ def uninstall(places: Places, python: Path, say: Say, *, is_purge: bool = False,
         _go(removal(facts, is_purge=is_purge), say, is_dry=is_dry)
         if not is_purge:
             say(f"kept: {places.settings}, {places.state}")
+
+
+def _leads_to(places: Places, name: str) -> bool:
+    return places.link.is_symlink() and places.link.readlink().name == name
+
+
+def _gone_back(wish: Wish, bundle: Bundle, facts: Facts, error: InstallError, say: Say) -> InstallError:
+    """Go back to what was before; return what is to be said of both."""
+    say(f"edgeagent {bundle.version} does not do: going back to {facts.before}")
+    try:
+        _go(going_back(wish, bundle, facts), say, is_dry=False)
+    except InstallError as again:
+        said = f"{error}; {facts.before}, which was before, does not do either: {again}"
+        return InstallError(said, remedy=again.remedy)
+    return InstallError(f"{error}; {facts.before} is in use again", remedy=error.remedy)
 
 
 def _go(steps: tuple[Step, ...], say: Say, *, is_dry: bool) -> None:

@@ -17,6 +17,7 @@ from edgeagent.install.nouns import (
     Places,
     Point,
     Prove,
+    PutBack,
     Python,
     Relocate,
     Remove,
@@ -24,7 +25,16 @@ from edgeagent.install.nouns import (
     Wish,
     WriteIfAbsent,
 )
-from edgeagent.install.plan import device_id, first_settings, installation, name_of, removal, told
+from edgeagent.install.plan import (
+    device_id,
+    first_settings,
+    going_back,
+    installation,
+    name_of,
+    removal,
+    tidying,
+    told,
+)
 from edgeagent.install.rules import check, check_rights
 from edgeagent.settings import parse
 
@@ -33,7 +43,8 @@ VENV = Path("/opt/edgeagent/venv")
 
 
 def test_the_new_environment_shows_that_it_works_before_it_is_in_use_and_the_old_one_goes_last() -> None:
-    steps = installation(Wish(), BUNDLE, facts(environments=("venv-1.1.0-4",), current="venv-1.1.0-4"))
+    found = facts(environments=("venv-1.1.0-4",), current="venv-1.1.0-4")
+    steps = (*installation(Wish(), BUNDLE, found), *tidying(found))
     proven = steps.index(Prove(Path("/opt/edgeagent/venv-1.2.0-5"), "1.2.0"))
     switched = steps.index(Point(VENV, "venv-1.2.0-5"))
     restarted = next(at for at, step in enumerate(steps) if isinstance(step, Run) and "restart" in step.command)
@@ -60,13 +71,31 @@ def test_where_the_first_boot_makes_the_settings_it_goes_first() -> None:
     assert steps.index("run systemctl start edgeagent-firstboot.service") < steps.index(
         "run systemctl restart edgeagent.service"
     )
-    assert not [
-        told(step) for step in installation(Wish(), BUNDLE, facts()) if "start edgeagent-firstboot" in told(step)
-    ]
+    others = [told(step) for step in installation(Wish(), BUNDLE, facts())]
+    assert not [line for line in others if "start edgeagent-firstboot.service" in line]
 
 
 def test_the_environment_of_an_image_goes_once_the_new_one_is_in_use() -> None:
-    assert installation(Wish(), BUNDLE, facts(is_folder=True))[-1] == Remove(Path("/opt/edgeagent/venv-image-0"))
+    assert tidying(facts(is_folder=True)) == (Remove(Path("/opt/edgeagent/venv-image-0")),)
+
+
+def test_going_back_has_the_old_units_before_the_old_program_starts_and_the_new_one_goes_last() -> None:
+    unit = Path("/usr/local/lib/systemd/system/edgeagent.service")
+    found = facts(environments=("venv-1.1.0-4",), current="venv-1.1.0-4", files=((unit, b"old"),))
+    steps = going_back(Wish(), BUNDLE, found)
+    told_of = [told(step) for step in steps]
+    assert steps[:2] == (Point(VENV, "venv-1.1.0-4"), PutBack(unit, b"old"))
+    assert told_of.index("run systemctl daemon-reload") < told_of.index("run systemctl restart edgeagent.service")
+    assert steps[-1] == Remove(Path("/opt/edgeagent/venv-1.2.0-5"))
+    assert going_back(Wish(), BUNDLE, facts()) == ()
+    assert "restart" not in " ".join(map(told, going_back(Wish(starts=False), BUNDLE, found)))
+
+
+def test_a_daemon_that_gave_up_is_not_refused_and_one_that_is_to_enrol_later_is_tried_again() -> None:
+    steps = [told(step) for step in installation(Wish(), BUNDLE, facts())]
+    restarted = steps.index("run systemctl restart edgeagent.service")
+    assert steps.index("run systemctl reset-failed edgeagent.service") < restarted
+    assert steps.index("run systemctl start edgeagent-firstboot.timer") < restarted
 
 
 def test_units_are_not_where_an_owner_puts_his_own() -> None:
