@@ -185,9 +185,12 @@ def common_name(certificate: x509.Certificate) -> str:
 
 
 def public_key(certificate: x509.Certificate) -> bytes:
-    """Return the key that a certificate is for, DER."""
+    """Return the key that a certificate is for, DER. Raise IdentityError if it is of no kind that is known."""
     info = serialization.PublicFormat.SubjectPublicKeyInfo
-    return certificate.public_key().public_bytes(serialization.Encoding.DER, info)
+    try:
+        return certificate.public_key().public_bytes(serialization.Encoding.DER, info)
+    except (UnsupportedAlgorithm, ValueError) as error:
+        raise IdentityError(f"a certificate has no key that can be used: {error}", remedy=_ANEW) from error
 
 
 def _names(path: Path) -> dict[str, str]:

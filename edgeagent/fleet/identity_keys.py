@@ -15,6 +15,7 @@ from functools import cache
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -100,7 +101,7 @@ def public_part(key: bytes) -> bytes:
 def _private(key: bytes) -> ec.EllipticCurvePrivateKey:
     try:
         found = serialization.load_pem_private_key(key, None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise IdentityError("the key is damaged", remedy="Enrol anew, with a new token.") from error
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise IdentityError("the key is not on a curve", remedy="Enrol anew, with a new token.")

@@ -3,6 +3,7 @@
 Rules:
     - What an editor on another system makes of a file is taken: a byte order mark, and lines that end in CRLF.
     - A mistake is told with file, line, key and what was expected. What is secret is in no message and no repr.
+    - Of a PEM only its blocks are kept: what stands around them, as `openssl x509 -text` prints it, is for people.
     - A token is for one serial number (A63). With `any_board` that number was made up for a card, before anybody knew
       the board that it goes into: whoever holds the card can enrol once, until `expires`.
 """
@@ -38,6 +39,7 @@ LARGEST_BYTES = 64 << 10
 """Two certificates, a key and some names have 4 kB."""
 BROKER_PORT, ENROLMENT_PORT = 8883, 8884
 _HIDDEN = f", found {SecretStr('hidden')!r}"
+_PEM_BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----[A-Za-z0-9+/=\s]+-----END \1-----")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -61,7 +63,7 @@ def _token(secret: SecretStr) -> SecretStr:
 
 
 def _key(secret: SecretStr) -> SecretStr:
-    pem = _unix(secret.get_secret_value())
+    pem = _blocks(secret.get_secret_value())
     try:
         public_part(pem.encode())
     except EdgeAgentError as error:
@@ -70,17 +72,20 @@ def _key(secret: SecretStr) -> SecretStr:
 
 
 def _certificates(pem: str) -> str:
-    pem = _unix(pem)
+    pem = _blocks(pem)
     try:
-        chain(pem.encode(), "PEM")
+        for one in chain(pem.encode(), "PEM"):
+            public_key(one)
     except EdgeAgentError as error:
         raise ValueError("expected one certificate or more, in PEM") from error
     return pem
 
 
-def _unix(text: str) -> str:
-    """Return a PEM as it is written here: no CRLF, one line end at its end."""
-    return "\n".join(line.strip() for line in text.strip().splitlines()) + "\n"
+def _blocks(text: str) -> str:
+    """Return the blocks of a PEM, and nothing else: no CRLF, a line end at the end of each."""
+    return "".join(
+        "\n".join(line.strip() for line in found[0].splitlines()) + "\n" for found in _PEM_BLOCK.finditer(text)
+    )
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -215,5 +220,5 @@ def _toml(value: Any) -> str:
         case datetime():
             return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         case str() if "\n" in value:
-            return f'"""\n{value}"""'  # PEM alone has several lines: nothing in it is to be escaped
+            return f'"""\n{value}"""'  # blocks of PEM alone have several lines: nothing in them is to be escaped
     return json.dumps(value, ensure_ascii=False)

@@ -18,6 +18,8 @@ _SECTOR_SIZES = frozenset({512, 1024, 2048, 4096})
 _FAT12_BELOW, _FAT16_BELOW = 4085, 65525
 """The number of clusters alone tells which FAT it is."""
 _LARGEST_CLUSTERS = 0x0FFFFFF5
+LARGEST_TABLE_BYTES = 64 << 20
+"""It is kept in memory. A card of 256 GB with clusters of 32 kB has 32 MB."""
 _AGAIN = "Download the image again; if it is your own, run fsck.vfat on a copy of the partition."
 
 
@@ -73,6 +75,8 @@ def layout(boot: bytes, room: int) -> Layout:
             remedy=_AGAIN,
         )
     bits = _bits(clusters, fat16)
+    if per_fat * sector > LARGEST_TABLE_BYTES:
+        raise _no_fat(f"a table of {per_fat * sector:,} bytes")
     if per_fat * sector * 8 < (clusters + FIRST) * bits:
         raise _no_fat("a table that is too small for its clusters")
     fats = tuple(fat_at + number * per_fat * sector for number in range(copies))

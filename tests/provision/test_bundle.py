@@ -10,7 +10,7 @@ from provision_wishes import small_bundle
 
 from edgeagent import __version__
 from edgeagent.provision.bundle import bundle, packed, strays
-from edgeagent.provision.bundle_contents import Contents, Member, contents_of, damaged
+from edgeagent.provision.bundle_contents import MOST_MEMBERS, Contents, Member, contents_of, damaged
 from edgeagent.provision.errors import ImageError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -55,6 +55,27 @@ def test_what_is_not_in_the_manifest_or_no_plain_file_is_refused(tmp_path: Path)
         archive.addfile(head, io.BytesIO(raw))
         archive.addfile(link)
     with path.open("rb") as file, pytest.raises(ImageError, match="no plain file"):
+        contents_of(file, "bundle.tar")
+
+
+def test_a_manifest_that_is_a_link_to_itself_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.tar"
+    link = tarfile.TarInfo("bundle.json")
+    link.type, link.linkname = tarfile.SYMTYPE, "bundle.json"
+    with tarfile.open(path, "w") as archive:
+        archive.addfile(link)
+    with path.open("rb") as file, pytest.raises(ImageError, match=r"bundle\.json is no file"):
+        contents_of(file, "bundle.tar")
+
+
+def test_a_bundle_of_more_files_than_any_has_is_refused_before_all_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.tar"
+    with tarfile.open(path, "w") as archive:
+        for number in range(MOST_MEMBERS + 2):
+            archive.addfile(tarfile.TarInfo(f"{number}"))
+    with path.open("ab") as file:
+        file.write(b"\xff" * 1024)  # whoever goes on to read meets this
+    with path.open("rb") as file, pytest.raises(ImageError, match="holds more than 2000 files"):
         contents_of(file, "bundle.tar")
 
 

@@ -1,20 +1,21 @@
 """The files of the boot partition: read as any editor leaves them, mistakes told by line, secrets never."""
 
-from datetime import UTC, datetime
+import base64
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from provision_wishes import BUILT, TOKEN, enrolment
 
 from edgeagent.console.authority import Authority
 from edgeagent.provision.enrol_file import LARGEST_BYTES, EnrolFile, Seed, read_enrol_file, read_seed, written
 from edgeagent.provision.errors import ImageError
 from edgeagent.settings import Settings
 
+EC_KEY = bytes.fromhex("06072a8648ce3d0201")
+"""How a certificate says that its key is on a curve (RFC 5480, 2.1.1)."""
 NOW = 1_800_000_000.0
-TOKEN = "ABCD-EFGH-JKLM-NPQR-STUV"  # noqa: S105  # of no console
-BUILT = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -23,20 +24,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def card(authority: Authority) -> EnrolFile:
-    claim = authority.claim_certificate("one", NOW)
-    return EnrolFile.model_validate(
-        {
-            "fleet": "home",
-            "broker_host": "broker.home",
-            "serial": "10000000abcdef01",
-            "expires": datetime(2027, 1, 1, tzinfo=UTC),
-            "token": TOKEN,
-            "ca": authority.trusted,
-            "claim": claim.certificate.decode(),
-            "claim_key": claim.key.decode(),
-        }
-    )
+def card(tmp_path_factory: pytest.TempPathFactory) -> EnrolFile:
+    return enrolment(tmp_path_factory.mktemp("card"))
 
 
 def edited(card: EnrolFile, old: str, new: str) -> bytes:
@@ -103,6 +92,15 @@ def test_a_mistake_is_told_with_its_place_and_without_the_secret(
     assert TOKEN not in told
 
 
+@pytest.mark.parametrize("around", ["Issuer: CN=a\\,b\n", '"""\nany_board = true\nx = """\n', "# \x7f\0\n", "\ufeff"])
+@pytest.mark.parametrize("key", ["ca", "claim", "claim_key"])
+def test_nothing_around_a_pem_gets_into_the_file(card: EnrolFile, key: str, around: str) -> None:
+    given = card.model_dump() | {"claim_key": card.claim_key.get_secret_value(), "token": TOKEN}
+    made = EnrolFile.model_validate(given | {key: around + given[key] + around})
+    assert made == card
+    assert read_enrol_file(written(made)) == card
+
+
 def test_any_board_needs_a_serial_number(card: EnrolFile) -> None:
     raw = edited(card, 'serial = "10000000abcdef01"', "").replace(b"any_board = false", b"any_board = true")
     with pytest.raises(ImageError, match="any_board needs a serial"):
@@ -122,6 +120,15 @@ def test_a_damaged_key_is_not_shown(card: EnrolFile) -> None:
     with pytest.raises(ImageError, match="claim_key: expected a private key") as caught:
         read_enrol_file(edited(card, inside, inside[::-1]))
     assert inside[::-1][:10] not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["ca", "claim", "claim_key"])
+def test_a_key_of_a_kind_that_nobody_knows_is_told(card: EnrolFile, key: str) -> None:
+    given = card.model_dump() | {"claim_key": card.claim_key.get_secret_value(), "token": TOKEN}
+    lines = given[key].splitlines()[1:-1]
+    der = base64.b64decode("".join(lines)).replace(EC_KEY, EC_KEY[:-1] + b"\x7e")
+    with pytest.raises(ImageError, match=f"{key}: expected"):
+        read_enrol_file(edited(card, "\n".join(lines), base64.encodebytes(der).decode().strip()))
 
 
 @pytest.mark.parametrize("raw", [b"", b"\0" * 512, b"\r\n", b"\xef\xbb\xbf"])

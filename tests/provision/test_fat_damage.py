@@ -1,5 +1,6 @@
 """FAT volumes that are damaged, in use, of another kind, or cut off in the middle of a change."""
 
+import os
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -84,6 +85,18 @@ def test_fat12_exfat_and_noise_are_refused(tmp_path: Path) -> None:
     for noise in (b"", bytes(4096), b"\xeb\x76\x90EXFAT   " + bytes(499) + b"\x55\xaa" + bytes(4096), b"\xeb" * 4096):
         with pytest.raises(ImageError, match="holds no FAT16 or FAT32"):
             FatPartition(BytesIO(noise), 0)
+
+
+def test_a_table_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    volume = tmp_path / "huge.fat"
+    boot = bytearray(512)
+    boot[0], boot[510:512] = 0xEB, b"\x55\xaa"
+    struct.pack_into("<HBHBHHBH", boot, 11, 512, 8, 32, 1, 0, 0, 0xF8, 0)
+    struct.pack_into("<II", boot, 32, (9 << 30) // 512, (8 << 30) // 512)  # a table of 8 GiB for 1 GiB of data
+    volume.write_bytes(boot)
+    os.truncate(volume, 9 << 30)
+    with volume.open("rb") as file, pytest.raises(ImageError, match="a table of 8,589,934,592 bytes"):
+        FatPartition(file, 0)
 
 
 @pytest.mark.parametrize("bits", BITS)
