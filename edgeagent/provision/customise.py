@@ -1,15 +1,15 @@
 """An image and wishes to an image that makes of a board what was wished; without root, and without mounting anything.
 
 Rules:
-    - Everything is checked before the first byte is written, and nothing takes effect before all is written.
+    - Everything is checked before the first byte is written, and nothing takes effect before all is written. What was
+      written in vain, as a token where the bundle had no room, is overwritten.
     - The same wishes again change nothing. An image that a board has run from is left alone unless that is asked for:
       its system does not look at first settings any more.
     - What a format cannot carry is refused, not left out.
 """
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from edgeagent.provision.fat import FatPartition
 from edgeagent.provision.formats.cloudinit import cloudinit
 from edgeagent.provision.formats.firstrun import firstrun
 from edgeagent.provision.formats.toml_files import custom_toml, preseed
+from edgeagent.provision.opening import opened_image
 from edgeagent.provision.partitions import boot_partition
 from edgeagent.provision.seed import checked_bundle, put_seed
 from edgeagent.provision.system import CMDLINE, System, of_format
@@ -53,7 +54,7 @@ def customise(image: Path, wishes: Wishes, *, booted_too: bool = False, now: dat
     """Put wishes onto an image, or onto a card. Raise ImageError, with nothing changed, if that cannot be."""
     _refuse_expired(wishes, now or datetime.now(UTC))
     with ExitStack() as stack:
-        file = stack.enter_context(_opened(image))
+        file = stack.enter_context(opened_image(image, for_change=True))
         bundle = stack.enter_context(_opened_bundle(wishes.bundle)) if wishes.bundle else None
         where = boot_partition(file)
         fat = FatPartition(file, where.start, where.size)
@@ -61,9 +62,12 @@ def customise(image: Path, wishes: Wishes, *, booted_too: bool = False, now: dat
         _refuse(file, wishes, system, booted_too=booted_too)
         if bundle and wishes.bundle:
             checked_bundle(wishes.bundle, bundle, system.python)
-        changed = [f"{FOLDER}/{name}" for name in put_seed(fat, wishes, bundle)]
-        changed += _put(fat, _edits(wishes, system))
-        fat.flush()
+        try:
+            changed = [f"{FOLDER}/{name}" for name in put_seed(fat, wishes, bundle)]
+            changed += _put(fat, _edits(wishes, system))
+            fat.flush()
+        finally:
+            fat.abandon()  # of what is flushed, nothing
         return Report(system.title, system.format, tuple(changed), fat.free_bytes, tuple(_notes(wishes, system)))
 
 
@@ -121,22 +125,8 @@ def _notes(wishes: Wishes, system: System) -> Iterator[str]:
         yield "This format is written as its authors describe it; on a real board nobody has tried it yet."
 
 
-@contextmanager
-def _opened(image: Path) -> Iterator[BinaryIO]:
+def _opened_bundle(bundle: Path) -> BinaryIO:
     try:
-        with image.open("r+b") as file:
-            yield file
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        reason = error.strerror or os.strerror(error.errno or 0)
-        raise ImageError(
-            f"{image}: cannot be changed: {reason}", remedy="Check the path, and who may write it."
-        ) from error
-
-
-@contextmanager
-def _opened_bundle(bundle: Path) -> Iterator[BinaryIO]:
-    try:
-        with bundle.open("rb") as file:
-            yield file
+        return bundle.open("rb")
     except OSError as error:
         raise ImageError(f"{bundle}: cannot be read: {error.strerror}", remedy="Make the bundle first.") from error

@@ -39,6 +39,7 @@ class FatPartition:
         self._moment = moment
         self._folders: dict[int, Folder] = {}
         self._given_up: list[tuple[Sequence[int], bool]] = []
+        self._fresh: list[Sequence[int]] = []
 
     @property
     def layout(self) -> Layout:
@@ -101,6 +102,7 @@ class FatPartition:
         if entry is None:
             self._make_room(folder, name)
         clusters = self._volume.table.take(-(-size // self.layout.cluster)) if size else []
+        self._fresh.append(clusters)
         source.seek(0)
         self._volume.fill(clusters, source)
         first = clusters[0] if clusters else 0
@@ -138,6 +140,7 @@ class FatPartition:
         volume, folders = self._volume, tuple(self._folders.values())
         if not self._given_up and not any(one.is_changed for one in folders):
             return
+        self._fresh.clear()
         volume.mark(in_use=True)
         for folder in folders:
             if folder.is_new:
@@ -157,6 +160,14 @@ class FatPartition:
         volume.put_table()
         volume.put_fsinfo()
         volume.mark(in_use=False)
+
+    def abandon(self) -> None:
+        """Overwrite what was written and not flushed: it may be secret. Nothing more can be done with the partition."""
+        for clusters in self._fresh:
+            self._volume.fill(clusters, None)
+        if self._fresh:
+            self._volume.settle()
+        self._fresh.clear()
 
     def _refuse_dirty(self) -> None:
         if self.is_dirty:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edgeagent.provision.devices import HEAD_BYTES, Medium, contents_of
 from edgeagent.provision.errors import ImageError
+from edgeagent.provision.opening import remedy
 
 BLOCK_BYTES = 4 << 20
 """What cards erase at once, or a multiple of it; a multiple of every page and sector."""
@@ -116,13 +117,9 @@ def opened_target(medium: Medium) -> Iterator[Target]:
     try:
         descriptor = os.open(medium.path, flags, 0o600)
     except OSError as error:
-        remedy = {
-            errno.EBUSY: "Something uses it: unmount what is on it, also in other programs.",
-            errno.EACCES: "Run it as root: sudo.",
-            errno.EPERM: "Run it as root: sudo.",
-            errno.EROFS: "Look for the slide at the card's side.",
-        }.get(error.errno or 0, "Put the card in again.")
-        raise ImageError(f"{medium.path}: cannot be written: {error.strerror}", remedy=remedy) from error
+        raise ImageError(
+            f"{medium.path}: cannot be written: {error.strerror}", remedy=remedy(error, "Put the card in again.")
+        ) from error
     direct = None
     try:
         _refuse_another(medium, os.lseek(descriptor, 0, os.SEEK_END))

@@ -24,6 +24,7 @@ from edgeagent.provision.enrol_file import (
 )
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
+from edgeagent.provision.opening import opened_image
 from edgeagent.provision.partitions import Partition, boot_partition, partitions
 from edgeagent.provision.seed import digest_of
 from edgeagent.provision.system import System, detected
@@ -63,7 +64,7 @@ class Problem:
 
 def inspect(image: Path) -> Inspection:
     """Look at an image. Raise ImageError if it has no partition table or boot partition that can be read."""
-    with _opened(image) as file:
+    with opened_image(image) as file:
         fat = _boot(file)
         enrol = _or_none(lambda: _enrol(fat))
         bundle = fat.find(f"{FOLDER}/{BUNDLE}")
@@ -88,7 +89,7 @@ def verify(image: Path, *, now: datetime | None = None) -> list[Problem]:
     checks: tuple[Callable[[FatPartition], Iterator[Problem]], ...] = (_volume, _system, _secrets(now), _bundle)
     problems: list[Problem] = []
     try:
-        with _opened(image) as file:
+        with opened_image(image) as file:
             fat = _boot(file)
             for check in checks:
                 problems += _found(check, fat)
@@ -181,12 +182,3 @@ def _or_none(read: Callable[[], Found]) -> Found | None:
 def _boot(file: BinaryIO) -> FatPartition:
     where = boot_partition(file)
     return FatPartition(file, where.start, where.size)
-
-
-@contextmanager
-def _opened(image: Path) -> Iterator[BinaryIO]:
-    try:
-        with image.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise ImageError(f"{image}: cannot be read: {error.strerror}", remedy="Check the path.") from error

@@ -1,13 +1,16 @@
 """Images customised offline: what mtools find on them afterwards, and what is refused with nothing changed."""
 
 import hashlib
+import os
 import struct
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
+from provision.media import loop, mounted
 from provision_cards import BOOKWORM, BULLSEYE, CMDLINE, FIRST_TRIXIE, OWN, PRESEED, TRIXIE, UBUNTU, in_use, made
 from provision_images import START, complaints, get, needs_fat_tools, put
 from provision_wishes import BUILT, FULL, SEED, TOKEN, enrolment, small_bundle
@@ -16,6 +19,7 @@ from edgeagent.provision.customise import Report, customise
 from edgeagent.provision.enrol_file import read_enrol_file, read_seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
+from edgeagent.provision.inspect import inspect
 from edgeagent.provision.partitions import partitions
 from edgeagent.provision.system import detected
 from edgeagent.provision.wifi import wifi
@@ -153,6 +157,59 @@ def test_a_full_boot_partition_is_refused_and_every_file_stays(tmp_path: Path) -
         assert get(image, name) == content
     with image.open("rb") as file:
         assert not FatPartition(file, START).listing("edgeagent")
+
+
+def test_a_token_that_was_written_in_vain_is_gone_from_the_image(tmp_path: Path) -> None:
+    image = made(tmp_path / "card.img", TRIXIE)
+    bundle = small_bundle(tmp_path, "3.13", more=bytes(13 << 20))
+    with pytest.raises(ImageError, match="the partition is full"):
+        do(image, replace(FULL, seed=SEED, enrol=enrolment(tmp_path), bundle=bundle))
+    assert TOKEN.encode() not in image.read_bytes()
+    assert "edgeagent/seed.toml" in do(image, Wishes(seed=SEED)).changed
+
+
+def test_a_full_disk_under_the_image_is_told(tmp_path: Path) -> None:
+    source = made(tmp_path / "card.img", TRIXIE)
+    with mounted("tmpfs", "size=1m", "none", tmp_path / "small") as folder:
+        image = folder / "card.img"
+        subprocess.run(["cp", "--sparse=always", source, image], check=True)
+        bundle = small_bundle(tmp_path, "3.13", more=os.urandom(2 << 20))
+        with pytest.raises(ImageError, match=r"card\.img: failed: No space left on device") as caught:
+            do(image, replace(FULL, seed=SEED, bundle=bundle))
+        assert "Make room" in caught.value.remedy
+        for name, content in TRIXIE.items():
+            assert get(image, name) == content
+
+
+def test_a_card_that_somebody_uses_is_left_alone(tmp_path: Path) -> None:
+    backing = made(tmp_path / "card.img", TRIXIE)
+    before = digest(backing)
+    with loop(backing) as device:
+        descriptor = os.open(device, os.O_RDWR | os.O_EXCL)  # as the kernel has it while something of it is mounted
+        try:
+            with pytest.raises(ImageError, match="cannot be changed: Device or resource busy") as caught:
+                do(device, Wishes(seed=SEED))
+        finally:
+            os.close(descriptor)
+        assert "unmount" in caught.value.remedy
+        assert digest(backing) == before
+        assert do(device, Wishes(seed=SEED)).changed
+
+
+def test_what_is_no_file_and_no_disk_is_refused(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ImageError, match="is no file and no disk"):
+        do(pipe, Wishes(seed=SEED))
+    with pytest.raises(ImageError, match="is no file and no disk"):
+        inspect(pipe)
+
+
+def test_an_image_that_may_not_be_written_is_told(tmp_path: Path) -> None:
+    made(tmp_path / "card.img", TRIXIE)
+    read_only = mounted("none", "bind,ro", tmp_path, tmp_path / "there")
+    with read_only as folder, pytest.raises(ImageError, match="cannot be changed: Read-only file system"):
+        do(folder / "card.img", Wishes(seed=SEED))
 
 
 def test_a_partition_in_use_is_refused(tmp_path: Path) -> None:
