@@ -18,6 +18,12 @@ SMALL = {
     "edgeagent/cli/run.py": "",
 }
 """As much of edgeagent as an installation looks at."""
+_PACKAGE = SYSTEMD.parent / "edgeagent"
+INSTALLER = {
+    f"edgeagent/{path.relative_to(_PACKAGE)}": path.read_text()
+    for path in (_PACKAGE / "errors.py", _PACKAGE / "files.py", *_PACKAGE.glob("install/*.py"))
+}
+"""What installs, for a wheel that installs itself."""
 
 
 def wheel(folder: Path, name: str, version: str, files: dict[str, str]) -> Path:

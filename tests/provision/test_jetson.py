@@ -216,9 +216,9 @@ def test_the_first_boot_installs_the_bundle_and_is_not_done_again(tmp_path: Path
     done = installed(root, tmp_path, "python3")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        f"['install', '--bundle', '{root}/opt/edgeagent/bundle']",
+        f"['install', '--bundle', '{root}/opt/edgeagent/bundle', '--no-start']",
         "systemctl disable edgeagent-jetson.service",
-        "systemctl start --no-block edgeagent-firstboot.service",
+        "systemctl start --no-block edgeagent-firstboot.service edgeagent-firstboot.timer edgeagent.service",
     ]
 
 
