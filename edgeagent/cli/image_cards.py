@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,10 @@ import typer
 
 from edgeagent.cli import image_options as given
 from edgeagent.cli.image_options import ENROLMENT_PORT, HOUSE_PORT, TokenWanted, Wanted, Way
-from edgeagent.cli.image_shown import checked_text, print_json, say
+from edgeagent.cli.image_shown import bar, checked_text, print_json, say
 from edgeagent.cli.options import Json
 from edgeagent.errors import SettingsError
-from edgeagent.files import write_durably
+from edgeagent.files import read_text, write_durably
 
 if TYPE_CHECKING:
     from edgeagent.provision.batch import Enrolment, Made, Token
@@ -61,7 +62,7 @@ def customise(
     locale: Annotated[str | None, typer.Option(help="As en_GB.UTF-8.")] = None,
     keyboard: Annotated[str | None, typer.Option(help="Layout, as gb.")] = None,
     timezone: Annotated[str | None, typer.Option(help="As Europe/London.")] = None,
-    format: Annotated[str, typer.Option(help="How it takes first settings; auto looks at it.")] = "auto",  # noqa: A002
+    format_: Annotated[str, typer.Option("--format", help="How it takes first settings; auto looks at it.")] = "auto",
     *,
     any_board: given.AnyBoard = False,
     wifi_hidden: Annotated[bool, typer.Option("--wifi-hidden", help="The network does not tell its name.")] = False,
@@ -72,10 +73,11 @@ def customise(
     """Put name, network, keys and the agent onto an image, without root and without mounting it."""
     from edgeagent.provision.wishes import Wishes, ssh_keys
 
-    now = given.now()
-    seed = given.seed_of(Wanted(name, fleet, area, board, hat, microphone, house_broker), now)
-    way = Way(broker, enrolment_port, ca, claim, claim_key)
-    fleet_of = fleet or (seed.fleet if seed else "home")
+    seed, enrol = given.device_of(
+        Wanted(name, fleet, area, board, hat, microphone, house_broker),
+        Way(broker, enrolment_port, ca, claim, claim_key),
+        TokenWanted(token_file, serial, any_board, days),
+    )
     wishes = Wishes(
         hostname=hostname,
         user=user,
@@ -86,9 +88,9 @@ def customise(
         keyboard=keyboard,
         timezone=timezone,
         seed=seed,
-        enrol=given.enrol_file_of(way, TokenWanted(token_file, serial, any_board, days), fleet_of, now),
+        enrol=enrol,
         bundle=bundle,
-        format=_format(format),
+        format=_format(format_),
     )
     target, report = _put(image, output, wishes, booted_too=booted_too)
     if json:
@@ -126,15 +128,18 @@ def batch(
     from edgeagent.provision import batch as work
     from edgeagent.provision.batch_rows import Known, read_rows
     from edgeagent.provision.batch_sheet import sheet
+    from edgeagent.provision.copies import room_at, room_needed
 
     host, port = given.where(house_broker, HOUSE_PORT) if house_broker else (None, HOUSE_PORT)
     known = Known(frozenset(boards()), frozenset(hats()), given.now(), fleet, host, port)
-    rows = read_rows(checked_text(devices, "the table"), str(devices), known)
+    rows = read_rows(read_text(devices, "Name the table, saved as CSV UTF-8."), str(devices), known)
     enrolment = given.enrolment_of(Way(broker, enrolment_port, ca, claim, claim_key))
     sheet([])  # before a token is made, it is seen that they can be printed
     work.check_free(out, rows)
+    if image is None and bundle is not None:
+        raise SettingsError("--bundle goes onto images alone", remedy="Name the image: --image.")
     if image is not None:
-        work.check_room(out, rows, image)
+        work.check_room(out, rows, room_needed(image), room_at(out))
     if dry_run:
         if json:
             print_json([row.seed.name for row in rows])
@@ -180,11 +185,11 @@ def jetson_overlay(
     """Put the agent into an unpacked root of Jetson Linux, and say how NVIDIA's tools flash it. Nothing is flashed."""
     from edgeagent.provision.jetson import Overlay, apply
 
-    now = given.now()
-    seed = given.seed_of(Wanted(name, fleet, area, board, hat, microphone, house_broker), now)
-    way = Way(broker, enrolment_port, ca, claim, claim_key)
-    fleet_of = fleet or (seed.fleet if seed else "home")
-    enrol = given.enrol_file_of(way, TokenWanted(token_file, serial, any_board, days), fleet_of, now)
+    seed, enrol = given.device_of(
+        Wanted(name, fleet, area, board, hat, microphone, house_broker),
+        Way(broker, enrolment_port, ca, claim, claim_key),
+        TokenWanted(token_file, serial, any_board, days),
+    )
     done = apply(rootfs, Overlay(bundle, seed, enrol))
     if json:
         print_json(asdict(done))
@@ -207,18 +212,14 @@ def _format(name: str) -> "Format":
 
 
 def _put(image: Path, output: Path | None, wishes: "Wishes", *, booted_too: bool) -> "tuple[Path, Report]":
-    """Change the image, or a copy of it, which goes again if that fails."""
-    from edgeagent.provision.compression import unpack
+    """Change the image, or a copy of it."""
+    from edgeagent.provision.copies import customised_copy
     from edgeagent.provision.customise import customise as put
 
     if output is None:
         return image, put(image, wishes, booted_too=booted_too)
-    unpack(image, output)
-    try:
-        return output, put(output, wishes, booted_too=booted_too)
-    except BaseException:
-        output.unlink(missing_ok=True)
-        raise
+    with bar() as told:
+        return output, customised_copy(image, output, wishes, booted_too=booted_too, told=told)
 
 
 def _wifi(name: str | None, file: Path | None, country: str | None, *, is_hidden: bool, is_open: bool) -> "Wifi | None":
@@ -265,17 +266,19 @@ def _made(
     image: Path | None,
     bundle: Path | None,
 ) -> "list[Made]":
-    from edgeagent.provision.batch import write_folders, write_images
-    from edgeagent.provision.compression import unpack
-    from edgeagent.provision.customise import customise as put
+    from edgeagent.provision.batch import check_room, write_folders, write_images
+    from edgeagent.provision.copies import customised_copy, room_at, room_needed, unpacked
     from edgeagent.provision.wishes import Wishes
 
     if image is None:
         return write_folders(out, rows, tokens, enrolment)
-    source = image
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with unpacked(image, out) as whole:  # once, and not for each device
+        check_room(out, rows, room_needed(whole), room_at(out))  # not every archive says how large it is
+        numbers = count(1)
 
-    def make(path: Path, seed: "Seed", enrol: "EnrolFile | None") -> None:
-        unpack(source, path)
-        put(path, Wishes(seed=seed, enrol=enrol, bundle=bundle))
+        def make(path: Path, seed: "Seed", enrol: "EnrolFile | None") -> None:
+            typer.echo(f"{next(numbers)} of {len(rows)}: {path.name} …", err=True)
+            customised_copy(whole, path, Wishes(seed=seed, enrol=enrol, bundle=bundle))
 
-    return write_images(out, rows, tokens, enrolment, make)
+        return write_images(out, rows, tokens, enrolment, make)

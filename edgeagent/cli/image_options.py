@@ -98,6 +98,14 @@ def seed_of(wanted: Wanted, now: datetime) -> "Seed | None":
         raise SettingsError(f"--{first['loc'][0]}: {first['msg']}", remedy="See --help.") from error
 
 
+def device_of(wanted: Wanted, way: Way, token: TokenWanted) -> "tuple[Seed | None, EnrolFile | None]":
+    """Return the two files of a device; None for one of which nothing was said. Raise SettingsError or ImageError."""
+    moment = now()
+    seed = seed_of(wanted, moment)
+    fleet = wanted.fleet or (seed.fleet if seed else "home")
+    return seed, enrol_file_of(way, token, fleet, moment)
+
+
 def _check_profiles(wanted: Wanted) -> None:
     from edgeagent.board.profiles import boards, hats
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeagent.logs import printable
 from edgeagent.provision.devices import Medium, refusals, size_said
-from edgeagent.provision.flash_progress import Progress, Told
+from edgeagent.provision.flash_progress import Progress, Told, quietly
 
 if TYPE_CHECKING:
     from edgeagent.provision.inspect import Inspection
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Drawing is loaded only where something is drawn.
 # ruff: noqa: PLC0415
 
-_WORDS = {"write": "write", "check": "read back"}
+_WORDS = {"unpack": "unpack", "write": "write", "check": "read back"}
 _MINUTE = 60
 
 
@@ -87,19 +87,21 @@ def for_a_while(seconds: float) -> str:
 
 @contextmanager
 def bar() -> Iterator[Told]:
-    """Yield what draws the progress of a flash on a terminal; nothing is drawn where nobody looks."""
+    """Yield what draws progress on a terminal; nothing is drawn where nobody looks."""
     if not sys.stderr.isatty():
-        yield lambda _: None
+        yield quietly
         return
     from rich.console import Console
-    from rich.progress import BarColumn, TextColumn
+    from rich.progress import BarColumn, TaskID, TextColumn
     from rich.progress import Progress as Bars
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
     with Bars(*columns, console=Console(stderr=True)) as bars:
-        tasks = {name: bars.add_task(word, total=1.0, told="", start=False) for name, word in _WORDS.items()}
+        tasks = dict[str, TaskID]()
 
         def told(at: Progress) -> None:
+            if at.phase not in tasks:
+                tasks[at.phase] = bars.add_task(_WORDS[at.phase], total=1.0, told="")
             bars.update(tasks[at.phase], completed=at.share, told=rate_said(at))
 
         yield told

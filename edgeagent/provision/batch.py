@@ -7,7 +7,6 @@ Rules:
     - What holds a token can be read by its owner alone.
 """
 
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from edgeagent.files import write_durably
 from edgeagent.provision.batch_rows import Row
+from edgeagent.provision.devices import size_said
 from edgeagent.provision.enrol_file import ENROL, FOLDER, SEED, EnrolFile, Seed, written
 from edgeagent.provision.errors import ImageError
 
@@ -75,7 +75,7 @@ class Made:
 Ask = Callable[[str, Mapping[str, Any]], Any]
 """POST to a console's API: a path and a body to the answer."""
 MakeImage = Callable[[Path, Seed, EnrolFile | None], None]
-"""Makes a device's image at a path that is free."""
+"""Makes a device's image, for its owner alone, at a path that is free."""
 
 
 def tokens_in(rows: Iterable[Row]) -> dict[str, Token]:
@@ -134,13 +134,12 @@ def check_free(folder: Path, rows: Iterable[Row]) -> None:
         )
 
 
-def check_room(folder: Path, rows: Sequence[Row], image: Path) -> None:
+def check_room(folder: Path, rows: Sequence[Row], each_bytes: int, free_bytes: int) -> None:
     """See that the disk has room for an image each. Raise ImageError if it has not."""
-    parent = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.is_dir())
-    need, free = image.stat().st_size * len(rows), shutil.disk_usage(parent).free
-    if need > free:
+    need = each_bytes * len(rows)
+    if need > free_bytes:
         raise ImageError(
-            f"{folder}: {len(rows)} images need {need / 1e9:.1f} GB, {free / 1e9:.1f} GB are free",
+            f"{folder}: {len(rows)} images need {size_said(need)}, {size_said(free_bytes)} are free",
             remedy="Leave --image away: a folder for each device has a few kB; copy it onto the card's boot partition.",
         )
 
@@ -181,7 +180,6 @@ def write_images(
     for row, enrol in cards:
         path = image_path(folder, row)
         make(path, row.seed, enrol)
-        path.chmod(0o600)
         made.append(Made(row, tokens.get(row.seed.name), path))
     return made
 

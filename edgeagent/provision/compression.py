@@ -10,6 +10,7 @@ Rules:
 import io
 import lzma
 import os
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from backports import zstd
 
 from edgeagent.provision.archive_sizes import xz_size, zst_size
 from edgeagent.provision.errors import ImageError
+from edgeagent.provision.flash_progress import Pace, Told, quietly
 
 LARGEST_MEMORY_BYTES = 256 << 20
 """`xz -9` needs 65 MiB."""
@@ -29,6 +31,8 @@ LARGEST_WINDOW_LOG = 27
 PIECE_BYTES = 64 << 10
 """What is read of the archive at once; damage is found within so many bytes."""
 _HOLE_BYTES = 64 << 10
+_ZEROS = bytes(_HOLE_BYTES)
+_TOLD_BYTES = 4 << 20
 _GZIP_BITS = 31
 """zlib's word for: with gzip's head and checksum."""
 DOWNLOAD_AGAIN = "Download the image again, and compare its SHA-256 with the publisher's."
@@ -235,14 +239,17 @@ def opened(path: Path) -> Iterator[Unpacked]:
         yield Unpacked(file, path)
 
 
-def unpack(image: Path, target: Path) -> None:
-    """Unpack an image into a file that is not there yet; where it has zeros, the file has holes. Raise ImageError."""
+def unpack(image: Path, target: Path, told: Told = quietly, now: Callable[[], float] = time.monotonic) -> None:
+    """Unpack an image into a new file of ours alone; where it has zeros, the file has holes. Raise ImageError."""
     with opened(image) as stream, _made(target) as file:
+        pace, done = Pace("unpack", stream.size_hint, now()), 0
         while piece := stream.read(_HOLE_BYTES):
-            if any(piece):
-                file.write(piece)
-            else:
+            if _ZEROS.startswith(piece):
                 file.seek(len(piece), os.SEEK_CUR)
+            else:
+                file.write(piece)
+            if done // _TOLD_BYTES != (done := done + len(piece)) // _TOLD_BYTES:
+                told(pace.at(now(), done, None if pace.total_bytes else stream.packed_done / stream.packed_size))
         file.truncate(file.tell())
 
 
@@ -250,7 +257,7 @@ def unpack(image: Path, target: Path) -> None:
 def _made(target: Path) -> Iterator[BinaryIO]:
     """Open a new file; it goes again if it is not finished."""
     try:
-        file = target.open("xb")
+        file = open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600))  # noqa: SIM115  # Path has no opener
     except OSError as error:
         raise ImageError(
             f"{target}: cannot be made: {error.strerror}", remedy="Name a file that is not there yet."

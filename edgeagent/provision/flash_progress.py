@@ -11,7 +11,7 @@ SURE_AFTER_S = 1.0
 """Before that, no remaining time is told."""
 MOST_SAMPLES = 1_000
 
-Phase = Literal["write", "check"]
+Phase = Literal["unpack", "write", "check"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,10 @@ class Progress:
 
 
 Told = Callable[[Progress], None]
+
+
+def quietly(_: Progress) -> None:
+    """Tell nobody."""
 
 
 @dataclass

@@ -19,14 +19,10 @@ from edgeagent.provision.devices import HEAD_BYTES, UNFINISHED, Medium, contents
 from edgeagent.provision.devices_linux import medium_at
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.flash import Flashed, check_table, flash, preview
-from edgeagent.provision.flash_progress import Pace, Progress
+from edgeagent.provision.flash_progress import Pace, Progress, quietly
 from edgeagent.provision.flash_target import Target, file_medium
 
 IMAGE = card_image()
-
-
-def quietly(_: Progress) -> None:
-    """Tell nobody."""
 
 
 @pytest.fixture
