@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 
 from edgeagent.provision.booted import was_booted
 from edgeagent.provision.bundle_contents import INSTALLER, Contents, contents_of, damaged
+from edgeagent.provision.cmdline import words_of
 from edgeagent.provision.enrol_file import (
     BUNDLE,
     BUNDLE_HASH,
@@ -24,13 +25,16 @@ from edgeagent.provision.enrol_file import (
 )
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
+from edgeagent.provision.formats.firstrun import NAME as FIRST_RUN
 from edgeagent.provision.opening import opened_image
 from edgeagent.provision.partitions import Partition, boot_partition, partitions
 from edgeagent.provision.seed import digest_of
-from edgeagent.provision.system import System, detected
+from edgeagent.provision.system import CMDLINE, System, detected
 
 _LARGEST_TEXT = 64 << 10
 _HASH = re.compile(rb"[0-9a-f]{64}\b")
+_INSTANCE = re.compile(rb'^instance-id: "(edgeagent-[0-9a-f]{1,64})"', re.MULTILINE)
+_FRESH = "Customise a fresh image: a change was cut off, or somebody has edited this one."
 _ANEW = "Put it on again with `edgeagent image customise`."
 Found = TypeVar("Found")
 
@@ -112,8 +116,23 @@ def _volume(fat: FatPartition) -> Iterator[Problem]:
 
 
 def _system(fat: FatPartition) -> Iterator[Problem]:
-    detected(fat)
-    yield from ()
+    system = detected(fat)
+    if system.format != "edgeagent":
+        yield from (Problem(one, _FRESH) for one in _command_line(fat, f"systemd.run={system.boot}/"))
+
+
+def _command_line(fat: FatPartition, run: str) -> Iterator[str]:
+    """Yield where the kernel's words and the files of the first boot do not agree: then it hangs, or does nothing."""
+    words = words_of(fat.read(CMDLINE) or b"")
+    if not any(word.startswith("root=") for word in words):
+        yield f"{CMDLINE} does not say where the root file system is"
+    scripts = [word.removeprefix(run) for word in words if word.startswith(run)]
+    yield from (f"{CMDLINE} runs {one!r:.80}, which is not there" for one in scripts if not fat.find(one))
+    if fat.find(FIRST_RUN) and FIRST_RUN not in scripts:
+        yield f"{FIRST_RUN} is there, and {CMDLINE} does not run it"
+    instance = _INSTANCE.search(fat.read("meta-data", largest=_LARGEST_TEXT) or b"")
+    if instance and f"ds=nocloud;i={instance[1].decode()}" not in words:
+        yield f"{CMDLINE} does not name {instance[1].decode()}, which meta-data are for"
 
 
 def _secrets(now: datetime | None) -> Callable[[FatPartition], Iterator[Problem]]:

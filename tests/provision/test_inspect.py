@@ -1,12 +1,13 @@
 """Looking at an image: what is told, what is never told, and every kind of problem."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from provision_cards import OWN, TRIXIE, in_use, made
+from provision_cards import BOOKWORM, OWN, TRIXIE, in_use, made
 from provision_images import get, needs_fat_tools, put
 from provision_wishes import BUILT, FULL, SEED, TOKEN, enrolment, small_bundle
 
@@ -79,6 +80,35 @@ def test_what_was_changed_afterwards_is_a_problem(image: Path, name: str, conten
     found = problems(image)
     assert any(problem in one for one in found), found
     assert TOKEN not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (lambda line: line.replace(b" root=", b" rout="), "does not say where the root file system is"),
+        (lambda line: line + b"\n", ""),
+        (lambda line: line.replace(b"ds=nocloud;i=", b"ds=nocloud;i=x"), "does not name edgeagent-"),
+        (lambda line: b"\n" + line, "does not say where the root"),
+        (lambda line: line.strip() + b" systemd.run=/boot/firmware/first.sh\n", "runs 'first.sh', which is not there"),
+        (lambda line: line.strip() + b" systemd.run=/usr/bin/true\n", ""),
+        (lambda line: line.strip() + b" " + b"x" * 2048, "expected at most 2,048"),
+    ],
+)  # fmt: skip
+def test_a_command_line_that_cannot_boot_is_a_problem(
+    image: Path, edit: Callable[[bytes], bytes], problem: str
+) -> None:
+    put(image, "cmdline.txt", edit(get(image, "cmdline.txt")))
+    found = problems(image)
+    assert bool(found) == bool(problem)
+    assert any(problem in one for one in found) == bool(problem), found
+
+
+def test_a_first_run_script_that_nothing_runs_is_a_problem(tmp_path: Path) -> None:
+    image = made(tmp_path / "card.img", BOOKWORM)
+    customise(image, replace(FULL, bundle=None), now=BUILT)
+    assert problems(image) == []
+    put(image, "cmdline.txt", BOOKWORM["cmdline.txt"])
+    assert problems(image) == ["firstrun.sh is there, and cmdline.txt does not run it"]
 
 
 def test_a_changed_wheel_is_a_problem_even_with_a_hash_to_match(image: Path) -> None:
