@@ -20,6 +20,7 @@ from edgeagent.settings import AgentSettings, DeviceSettings, UnderstandingSetti
 from edgeagent.understand.model.bundle import open_bundle
 from edgeagent.understand.model.self_test import disagreements
 from edgeagent.understanding import model_folder, segments_of
+from edgeagent.unenrolled import left
 
 LEAST_FREE_BYTES = 64 << 20
 """State, logs and a model update need room; below this, writes start to fail in the middle."""
@@ -47,6 +48,7 @@ async def examine(
     """Look at everything. `reach_broker` connects and tells how, or raises EdgeAgentError; `root` is the board's."""
     return (
         _board(settings.device, root),
+        *_first_boot(root),
         *_microphone(settings),
         *_permissions(settings.device.state_dir),
         await _broker(reach_broker),
@@ -72,6 +74,11 @@ def _board(settings: DeviceSettings, root: Path) -> Finding:
         meant = f"{found.line}; the settings name {settings.board}"
         return Finding("board", "warning", meant, "sudo edgeagent board apply   # and put in what it proposes")
     return Finding("board", "ok", found.board.note or found.line)
+
+
+def _first_boot(root: Path) -> Iterator[Finding]:
+    if (standing := left(root)) is not None:
+        yield Finding("first boot", "failure", standing.said, standing.remedy)
 
 
 def _microphone(settings: AgentSettings) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from edgeagent import doctor
 from edgeagent.doctor import Finding, examine
 from edgeagent.errors import BusError
 from edgeagent.settings import AgentSettings, AnswerSettings, DeviceSettings, MicrophoneSettings, UnderstandingSettings
+from edgeagent.unenrolled import Standing, leave
 
 
 def settings(state: Path, microphone: str = "no such card") -> AgentSettings:
@@ -99,6 +100,17 @@ def test_a_clock_from_before_the_program_was_written_is_a_failure() -> None:
 
 def test_the_model_that_comes_with_the_package_is_found(tmp_path: Path) -> None:
     assert found(tmp_path)["models"].verdict == "ok"
+
+
+def test_what_stands_in_the_way_of_a_first_boot_is_told(tmp_path: Path) -> None:
+    leave(Standing("the token is for another board", "Put the card into that one."), tmp_path)
+    found = asyncio.run(examine(settings(tmp_path), reachable, tmp_path))
+    told = [one for one in found if one.subject == "first boot"]
+    assert [(one.verdict, one.found, one.remedy) for one in told] == [
+        ("failure", "the token is for another board", "Put the card into that one.")
+    ]
+    leave(None, tmp_path)
+    assert "first boot" not in [one.subject for one in asyncio.run(examine(settings(tmp_path), reachable, tmp_path))]
 
 
 def board_of(root: Path, name: str) -> Finding:

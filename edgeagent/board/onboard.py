@@ -5,6 +5,7 @@ Rules:
     - A short press asks for an ear; not while the microphone is closed, which the lamps say.
     - A long press closes the microphone or opens it; it opens nothing that a switch holds closed.
     - A switch that is closed when we begin closes the microphone; one that is open opens nothing that was closed.
+    - What stands in the way of a first boot is shown as a broker that is away: the device is not in its fleet.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -29,6 +31,7 @@ from edgeagent.board.profiles import boards, hats
 from edgeagent.errors import SettingsError
 from edgeagent.parts import Parts
 from edgeagent.settings import AgentSettings, BoardSettings, ContactSettings, LightSettings
+from edgeagent.unenrolled import is_left
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +82,10 @@ class OnBoard:
     light: Light | None
     mute_lines: tuple[MuteLine, ...]
     is_away: threading.Event = field(default_factory=threading.Event)
-    """Set while the broker is not in reach."""
+    """Set while the broker is not in reach, or a first boot is not at its end."""
     held_closed: threading.Event = field(default_factory=threading.Event)
     """Set while a switch closes the microphone."""
+    root: Path = Path("/")
 
     @property
     def signs(self) -> tuple[Sign, ...]:
@@ -125,7 +129,7 @@ class OnBoard:
 
     async def _show_link(self, light: Light, is_connected: Callable[[], bool]) -> None:
         while True:
-            is_away = not is_connected()
+            is_away = not is_connected() or is_left(self.root)
             if is_away != self.is_away.is_set():
                 (self.is_away.set if is_away else self.is_away.clear)()
                 light.look()
@@ -134,7 +138,10 @@ class OnBoard:
 
 @asynccontextmanager
 async def on_board(
-    settings: AgentSettings, muted: threading.Event, lines: Callable[[], Lines] | None = None
+    settings: AgentSettings,
+    muted: threading.Event,
+    lines: Callable[[], Lines] | None = None,
+    root: Path = Path("/"),
 ) -> AsyncIterator[OnBoard]:
     """Have lamps shine while the block runs. Raise SettingsError if the settings name a HAT that nobody knows."""
     board, found = settings.board, _found(settings)
@@ -155,7 +162,7 @@ async def on_board(
             await stack.enter_async_context(one.running())
         if light is not None:
             await stack.enter_async_context(light.running())
-        yield OnBoard(found, of_header, muted, light, mute_lines, is_away)
+        yield OnBoard(found, of_header, muted, light, mute_lines, is_away, root=root)
 
 
 def _found(settings: AgentSettings) -> Fittings:

@@ -30,6 +30,7 @@ from edgeagent.provision.first_boot_rules import OFFLINE, Facts, Step, Trouble, 
 from edgeagent.provision.first_boot_settings import first_settings, fleet_section, is_blank, joined, with_fleet
 from edgeagent.provision.telling import Teller
 from edgeagent.settings import AgentSettings, load
+from edgeagent.unenrolled import Standing, leave
 from edgeagent.update.on_disk import make_folder
 
 MOST_STEPS = 12
@@ -56,8 +57,11 @@ class _FirstBoot:
         try:
             return self._run()
         except EdgeAgentError as error:
-            kind: Trouble = Trouble("settings", str(error), error.remedy, is_final=True)
-            return self._stuck(kind)
+            return self._stuck(Trouble("settings", str(error), error.remedy, is_final=True))
+        except OSError as error:
+            said = f"{error.filename or self._board.root}: {error.strerror or error}"
+            remedy = "See that the card has room and is not worn out."
+            return self._stuck(Trouble("disk", said, remedy, is_final=True))
 
     def _run(self) -> int:
         try:
@@ -229,7 +233,8 @@ class _FirstBoot:
     def _stuck(self, trouble: Trouble) -> int:
         if trouble.code == "unreadable" and self._problem:
             trouble = Trouble("unreadable", self._problem, trouble.remedy, is_final=True)
-        self._teller.trouble(trouble)
+        is_new = leave(Standing(trouble.said, trouble.remedy), self._board.root)
+        self._teller.trouble(trouble, is_new=is_new)
         self._board.card.note(trouble)
         if trouble.code in OFFLINE:
             self._teller.line("offline, will enrol later")
@@ -237,6 +242,7 @@ class _FirstBoot:
         return int(trouble.is_final)
 
     def _end(self) -> int:
+        leave(None, self._board.root)
         self._board.card.note(None)
         self._teller.doing("ready", "done" if self._has_enrolled else "idle")
         self._restart_where_new()

@@ -32,6 +32,7 @@ _UNNAMED = frozenset({"", "localhost", "raspberrypi", "debian", "linux", "edgeag
 """Host names that nobody has chosen."""
 _LOCAL = "127.0.1.1"
 """By which Debian finds its own name without a network."""
+_RENAME = ("hostnamectl", "set-hostname")
 _RESTART = ("systemctl", "--no-block", "try-restart", "edgeagent.service")
 
 
@@ -83,14 +84,26 @@ def name_host(root: Path, name: str) -> None:
             write_durably(hosts, "".join(f"{line}\n" for line in [*lines, f"{_LOCAL} {name}"]).encode(), mode=0o644)
         write_durably(file, f"{name}\n".encode(), mode=0o644)
         if root == Path("/"):
-            socket.sethostname(name)
+            _call_host(name)
+
+
+def _call_host(name: str) -> None:
+    """Have the kernel use the name at once. A unit without CAP_SYS_ADMIN may only have it asked for."""
+    try:
+        socket.sethostname(name)
+    except PermissionError:
+        _quietly((*_RENAME, name))
 
 
 def restart_daemon() -> None:
     """Have a daemon that runs start anew, with its identity; one that does not run yet is left alone."""
-    if shutil.which(_RESTART[0]):
+    _quietly(_RESTART)
+
+
+def _quietly(command: tuple[str, ...]) -> None:
+    if shutil.which(command[0]):
         with suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(_RESTART, timeout=30, check=False)  # noqa: S603  # ours
+            subprocess.run(command, timeout=30, check=False)  # noqa: S603  # ours
 
 
 def hardware_of(root: Path, seed: Seed) -> Hardware:

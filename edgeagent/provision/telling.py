@@ -41,14 +41,14 @@ class Teller:
         if spoken:
             self._say(text, is_trouble=False)
 
-    def trouble(self, trouble: Trouble) -> None:
-        """Tell what stands in the way; it is spoken where only a person can help."""
+    def trouble(self, trouble: Trouble, *, is_new: bool = True) -> None:
+        """Tell what stands in the way; it is spoken where only a person can help, and not at every try anew."""
         later = "" if trouble.is_final else " It is tried again."
         self.line(printable_lines(f"problem: {trouble.said}.{later}"))
         self.line(printable_lines(f"  try: {trouble.remedy}"))
         self.supervisor(f"STATUS={printable(trouble.said)}")
         self._show("offline" if trouble.code in OFFLINE else "failed")
-        if trouble.is_final:
+        if trouble.is_final and is_new:
             self._say(f"Not enrolled: {trouble.said}.", is_trouble=True)
 
     def _show(self, pattern: Pattern) -> None:

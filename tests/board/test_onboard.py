@@ -39,6 +39,7 @@ from edgeagent.settings import (
     UnderstandingSettings,
     parse,
 )
+from edgeagent.unenrolled import Standing, leave
 
 needs_mosquitto = pytest.mark.skipif(
     not HAS_MOSQUITTO and "EDGEAGENT_CI" not in os.environ,
@@ -163,7 +164,7 @@ async def seat(
     steps: list[Step] = []
     parts = Parts(steps.append, muted=muted or threading.Event())
     async with (
-        on_board(settings, parts.muted, lambda: bench) as body,
+        on_board(settings, parts.muted, lambda: bench, folder) as body,
         opened(settings, body.shown_by(parts), Reports(settings.device)) as agent,
     ):
         here = Seat(agent, parts, bench, body, steps)
@@ -264,6 +265,20 @@ def test_a_broker_that_is_away_is_shown_until_it_is_back(tmp_path: Path) -> None
                 await eventually(lambda: not here.body.is_away.is_set() and here.driven(LIGHT)[-1:] == [False])
 
     run(journey(), 60)
+
+
+@needs_mosquitto
+def test_a_first_boot_that_is_not_at_its_end_is_shown_until_it_is(tmp_path: Path) -> None:
+    async def journey() -> None:
+        leave(Standing("the token is for another board", "Put the card into that one."), tmp_path)
+        with mosquitto() as broker:
+            async with wires(BUTTON) as bench, seat(tmp_path, broker, bench) as here:
+                await eventually(lambda: here.agent.bus.is_connected and here.body.is_away.is_set())
+                await eventually(lambda: here.driven(LIGHT)[-1:] == [True])
+                leave(None, tmp_path)
+                await eventually(lambda: not here.body.is_away.is_set() and here.driven(LIGHT)[-1:] == [False])
+
+    run(journey())
 
 
 @needs_mosquitto

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from console.hardened_broker import HardenedBroker
 
+from edgeagent.messages import Answer
 from edgeagent.provision.enrol_file import EnrolFile, Seed, written
 from edgeagent.provision.first_boot import first_boot
 from edgeagent.provision.first_boot_board import Board, this_board
@@ -69,6 +70,16 @@ class Lamp:
         self.shown.append(pattern)
 
 
+class Mouth:
+    """A voice that remembers."""
+
+    def __init__(self, said: list[str]) -> None:
+        self._said = said
+
+    async def say(self, answer: Answer) -> None:
+        self._said.append(answer.text)
+
+
 @dataclass
 class NewDevice:
     """A board with a card in it that never started."""
@@ -77,6 +88,7 @@ class NewDevice:
     clock: TurnedClock = field(default_factory=TurnedClock)
     lines: list[str] = field(default_factory=list)
     lamp: Lamp = field(default_factory=Lamp)
+    spoken: list[str] = field(default_factory=list)
     restarts: int = 0
     ready_before: list[str] = field(default_factory=list)
     wait_s: float = 20.0
@@ -120,7 +132,7 @@ class NewDevice:
     def boots(self, enrolling: Enrolling | None = None) -> int:
         """Do a first boot in this process; return its exit code."""
         self.lines.clear()
-        teller = Teller(self.lines.append, (self.lamp,), supervisor=lambda _: None)
+        teller = Teller(self.lines.append, (self.lamp,), (Mouth(self.spoken),), supervisor=lambda _: None)
         return first_boot(self.board(enrolling), teller, lambda: self.ready_before.extend(self.lines))
 
     def _restart(self) -> None:

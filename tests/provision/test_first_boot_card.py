@@ -20,6 +20,7 @@ from edgeagent.provision.first_boot_card import BootCard, find_card
 from edgeagent.provision.first_boot_rules import Trouble
 from edgeagent.settings import load
 from edgeagent.topics import Address
+from edgeagent.unenrolled import PLACE, Standing, is_left, leave, left
 
 TOKEN = "ABCD-EFGH-JKLM-NPQR-STUV"  # noqa: S105  # of no console
 
@@ -119,6 +120,50 @@ def test_a_full_partition_is_no_hindrance(device: NewDevice, card: EnrolFile, au
         enrolled_before(device, authority)
         assert device.boots(nobody_there) == 0
         assert not device.enrol_toml.exists()
+
+
+def test_a_full_root_is_said_and_left_for_a_computer_and_the_daemon(device: NewDevice) -> None:
+    put(device)
+    with mounted(device.root / "etc"):
+        with pytest.raises(OSError, match="No space left"):
+            (device.root / "etc/filler").write_bytes(b"x" * 65_536)
+        assert device.boots() == 1, device.said
+    assert "No space left on device" in device.said
+    assert "has room" in device.said
+    assert "No space left" in (device.card / "problem.txt").read_text()
+    standing = left(device.root)
+    assert standing is not None
+    assert "No space left" in standing.said
+
+
+def test_what_only_a_person_can_mend_is_spoken_once_and_left_until_it_is_mended(
+    device: NewDevice, card: EnrolFile, authority: Authority
+) -> None:
+    put(device, card.model_copy(update={"serial": "10000000ffffffff"}))
+    spoken = []
+    for _ in range(2):  # the timer has it tried again every few minutes
+        assert device.boots() == 1
+        assert "the token is for another board" in device.said
+        spoken.append([text for text in device.spoken if "Not enrolled" in text])
+        device.spoken.clear()
+        assert left(device.root) == Standing("the token is for another board", "Put the card into that one.")
+    assert spoken == [["Not enrolled: the token is for another board."], []]
+    enrolled_before(device, authority)
+    put(device, card)
+    assert device.boots(nobody_there) == 0, device.said
+    assert left(device.root) is None
+    assert not is_left(device.root)
+
+
+def test_what_a_file_for_the_daemon_holds_is_read_within_bounds(tmp_path: Path) -> None:
+    for content in (b"", b"[]", b'{"said": 1}', b"\xff", b"x" * 100_000):
+        (tmp_path / PLACE).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / PLACE).write_bytes(content)
+        assert left(tmp_path) is None
+    assert leave(Standing("a", "b"), tmp_path)
+    assert (tmp_path / PLACE).stat().st_mode & 0o777 == 0o644, "the daemon is another user"
+    assert not leave(Standing("a", "b"), tmp_path)
+    assert leave(Standing("c", "b"), tmp_path)
 
 
 def test_no_card_at_all_gives_a_device_that_listens(device: NewDevice) -> None:
