@@ -14,7 +14,6 @@ from edgeagent import health, releases
 from edgeagent.agent import Agent, Parts, Source
 from edgeagent.bell import answer_rings
 from edgeagent.bridges.services import Services, serve_wyoming
-from edgeagent.broker import embedded_broker
 from edgeagent.bus import connect
 from edgeagent.duties import doing
 from edgeagent.errors import BusError, ModelError, SettingsError
@@ -272,6 +271,8 @@ async def reachable_broker(settings: AgentSettings) -> AsyncIterator[AgentSettin
     if settings.broker.host is not None:
         yield settings
         return
+    from edgeagent.broker import embedded_broker
+
     own = settings.broker
     async with embedded_broker(own.embedded_host, own.embedded_port) as port:
         log.info("own broker", extra={"host": own.embedded_host, "port": port})

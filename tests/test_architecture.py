@@ -1,6 +1,8 @@
 """The house rules that a machine can see: which way imports point, and who may import which library."""
 
 import ast
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +87,7 @@ SEAMS = {
         "edgeagent.cli.board",
         "edgeagent.cli.console",
         "edgeagent.cli.console_broker",
+        "edgeagent.cli.daily",
         "edgeagent.cli.enrol",
         "edgeagent.cli.first_boot",
         "edgeagent.cli.fleet",
@@ -96,6 +99,7 @@ SEAMS = {
         "edgeagent.cli.image_options",
         "edgeagent.cli.install",
         "edgeagent.cli.model",
+        "edgeagent.cli.on_demand",
         "edgeagent.cli.simulate_fleet",
         "edgeagent.cli.simulations",
         "edgeagent.cli.owner",
@@ -219,3 +223,14 @@ def test_nothing_of_the_console_but_its_web_side_knows_pages() -> None:
 def test_nothing_imports_the_command_line() -> None:
     for name in MODULES:
         assert "edgeagent.__main__" not in imports_of(name), name
+
+
+def test_the_daemon_carries_nothing_with_it_that_only_other_commands_need() -> None:
+    """A board of 512 MB pays for every module: our own broker, pictures of sound, other commands, colours."""
+    code = "import sys, edgeagent.__main__, edgeagent.cli.daily, edgeagent.cli.run; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {"amqtt", "rich", "soundfile", "soxr", "tuf", "sqlalchemy", "fastapi", "onnxruntime", "gpiod"}
+    commands = {name.removeprefix("edgeagent.cli.") for name in loaded if name.startswith("edgeagent.cli.")}
+    assert commands == {"daily", "ending", "on_demand", "options", "run", "sources"}

@@ -26,7 +26,8 @@ from edgeagent.messages import (
     Transcript,
     Word,
 )
-from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
+from edgeagent.timeline import JsonTimeline, as_row
+from edgeagent.timeline_printed import PrintedTimeline
 
 LAMP = Device("ha:1", "Bed [red]light", "light", frozenset({"power", "brightness"}))
 DIM = Action("a1", "u1", LAMP, "brightness", 40.0)

@@ -24,7 +24,8 @@ from edgeagent.onlooking import House, house_on_bus, interpreter_in
 from edgeagent.pipeline import Heard
 from edgeagent.settings import AgentSettings
 from edgeagent.threads import running
-from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
+from edgeagent.timeline import JsonTimeline, as_row
+from edgeagent.timeline_printed import PrintedTimeline
 from edgeagent.understand.interpret import Interpreter
 from edgeagent.understanding import load_model
 

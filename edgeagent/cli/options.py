@@ -1,5 +1,6 @@
 """The options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,3 +19,10 @@ def settings_of(file: Path | None) -> AgentSettings:
     Raise SettingsError if something is wrong with them.
     """
     return with_credentials(AgentSettings() if file is None else load(file))
+
+
+def can_be_written(file: Path | None) -> Path | None:
+    """Refuse at the beginning what could not be written at the end."""
+    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
+        raise typer.BadParameter(f"{file} cannot be written")
+    return file

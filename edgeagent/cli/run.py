@@ -14,7 +14,7 @@ from edgeagent.cli.sources import source_of
 from edgeagent.lifetimes import run
 from edgeagent.messages import Report, Step
 from edgeagent.settings import AgentSettings
-from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
+from edgeagent.timeline import JsonTimeline, as_row
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,11 @@ def reporter(*, is_json: bool) -> Report:
     """Return who is told of the steps: JSON lines, a timeline on a terminal, log lines elsewhere."""
     if is_json:
         return JsonTimeline()
-    return PrintedTimeline() if sys.stdout.isatty() else _log
+    if not sys.stdout.isatty():
+        return _log
+    from edgeagent.timeline_printed import PrintedTimeline  # noqa: PLC0415  # a board's daemon has no terminal
+
+    return PrintedTimeline()
 
 
 def _log(step: Step) -> None:

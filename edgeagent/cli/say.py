@@ -8,7 +8,8 @@ from edgeagent.errors import BusError
 from edgeagent.lifetimes import opened, running_broker
 from edgeagent.messages import Answer, Rejection, Step
 from edgeagent.settings import AgentSettings
-from edgeagent.timeline import JsonTimeline, PrintedTimeline
+from edgeagent.timeline import JsonTimeline
+from edgeagent.timeline_printed import PrintedTimeline
 
 REFUSED = 3
 """Exit code where nothing was done: refused, or it failed."""

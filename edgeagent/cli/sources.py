@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeagent.agent import Source
 from edgeagent.errors import SoundError
-from edgeagent.hear import files, microphone
+from edgeagent.hear import microphone
 from edgeagent.hear.quality import SoundQuality
 from edgeagent.messages import Frame
 from edgeagent.settings import MicrophoneSettings
@@ -31,12 +31,15 @@ def source_of(
     What a microphone loses is counted in `sound`.
     Raise SoundError if a file cannot be read.
     """
-    for path in wav:
-        files.check(path)
     return _files(wav, is_fast=is_fast) if wav else _microphone(settings, muted, sound)
 
 
 def _files(paths: Sequence[Path], *, is_fast: bool) -> Source:
+    from edgeagent.hear import files  # noqa: PLC0415  # libraries that a microphone does not need
+
+    for path in paths:
+        files.check(path)
+
     def frames(stop: threading.Event) -> Iterator[Frame]:
         for path in paths:
             sound = files.followed_by_silence(files.frames_of(path), PAUSE_FRAMES)

@@ -1,13 +1,13 @@
 """The commands of the workshop: judge, time, teach and make models. What they need may be in an extra."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
 
-from edgeagent.cli.options import Json, SettingsFile, settings_of
+from edgeagent.cli.options import Json, SettingsFile, can_be_written, settings_of
+from edgeagent.cli.owner import clips
 from edgeagent.cli.shown import Silent, show
 from edgeagent.errors import SettingsError
 from edgeagent.settings import AgentSettings, UnderstandingSettings
@@ -22,13 +22,7 @@ _EXTRAS = {"torch": "train", "onnx": "train", "matplotlib": "evaluate", "home_as
 
 evaluate_app = typer.Typer(no_args_is_help=True, help="Judge how well it hears and understands.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure how fast it is.")
-
-
-def can_be_written(file: Path | None) -> Path | None:
-    """Refuse at the beginning what could not be written at the end."""
-    if file is not None and (file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK)):
-        raise typer.BadParameter(f"{file} cannot be written")
-    return file
+evaluate_app.command("clips")(clips)
 
 
 @evaluate_app.command("speech")

@@ -22,7 +22,8 @@ from edgeagent.reports import Reports
 from edgeagent.settings import AgentSettings, BrokerSettings, DeviceSettings
 from edgeagent.simulate.house import House, small_house
 from edgeagent.simulate.live import live
-from edgeagent.timeline import JsonTimeline, PrintedTimeline, as_row
+from edgeagent.timeline import JsonTimeline, as_row
+from edgeagent.timeline_printed import PrintedTimeline
 
 SOUNDS = Path(__file__).parent / "sounds"
 PICTURE_WIDTH = 132

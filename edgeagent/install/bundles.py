@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgeagent.install.locking import needed
+from edgeagent.install.locking import EXTRAS, PROJECT, closure
 from edgeagent.install.nouns import FILES, GROWROOT, IMAGE_FILES, LOCK, UNITS, WHEELS, Bundle, InstallError
 
 _AGAIN = "Make or fetch the bundle again."
@@ -64,7 +64,7 @@ def made_of_checkout(folder: Path, checkout: Path = CHECKOUT) -> Bundle:
         raise InstallError(f"{wheel.name}: is not called as our wheels are", remedy=_AGAIN)
     own = f"edgeagent=={version[1]} --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
     lock = (checkout / LOCK).read_text(encoding="utf-8")
-    (folder / LOCK).write_text(own + chosen(lock, needed("edgeagent")), encoding="utf-8")
+    (folder / LOCK).write_text(own + chosen(lock, closure(PROJECT, EXTRAS)), encoding="utf-8")
     shutil.copytree(checkout / UNITS, folder / UNITS, dirs_exist_ok=True)
     if (checkout / _GROWROOT_SOURCE).is_file():
         (folder / GROWROOT).parent.mkdir(exist_ok=True)

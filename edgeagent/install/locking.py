@@ -1,30 +1,50 @@
-"""What the daemon needs of all that is locked: the projects that an installed one rests on, here and now."""
+"""What the daemon needs of all that is locked: the projects that an installed one rests on."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from edgeagent.install.nouns import InstallError
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
-def needed(project: str) -> frozenset[str]:
-    """Return the names of a project and of all that it needs on this machine. Raise InstallError if one is not there.
+PROJECT = "edgeagent"
+EXTRAS = ("wake", "board", "litert")
+"""Which extras a device gets: wake words, lamps and buttons, and the runtime for 512 MB."""
 
-    It is asked in a checkout alone, whose environment has `packaging`; a bundle brings a lock of its own.
+
+def closure(top: str, extras: Sequence[str], environment: Mapping[str, str] | None = None) -> frozenset[str]:
+    """Return the names of all that a project which is installed here needs, without itself, as indexes write them.
+
+    `environment` is what markers see, without one this machine. Raise InstallError for a project that is not installed
+    here: what it needs is not known then. It is asked in a checkout alone, whose environment has `packaging`.
     """
-    from packaging.requirements import Requirement  # noqa: PLC0415  # see above
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # see above
 
-    seen: set[tuple[str, frozenset[str]]] = set()
-    waiting: list[tuple[str, frozenset[str]]] = [(project, frozenset())]
+    known: dict[str, set[str]] = {}
+    waiting = [(top, frozenset(extras))]
     while waiting:
-        name, extras = one = waiting.pop()
-        if one in seen:
+        name, wanted = waiting.pop()
+        if name in known and wanted <= known[name]:
             continue
-        seen.add(one)
-        try:
-            wanted = metadata.requires(name) or []
-        except metadata.PackageNotFoundError as error:
-            raise InstallError(f"{name} is not installed here", remedy="make setup") from error
-        for requirement in map(Requirement, wanted):
-            marker = requirement.marker
-            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or {""}):
-                waiting.append((requirement.name, frozenset(requirement.extras)))
-    return frozenset(name for name, _ in seen)
+        known[name] = known.get(name, set()) | wanted
+        needed = (one for one in _required(name) if _applies(one, known[name], environment or {}))
+        waiting.extend((canonicalize_name(one.name), frozenset(one.extras)) for one in needed)
+    return frozenset(known) - {top}
+
+
+def _required(name: str) -> "list[Requirement]":
+    from packaging.requirements import Requirement  # noqa: PLC0415  # as above
+
+    try:
+        return [Requirement(one) for one in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError as error:
+        raise InstallError(
+            f"{name}: not installed here, so what it needs is not known", remedy="Type: make setup"
+        ) from error
+
+
+def _applies(one: "Requirement", extras: Iterable[str], environment: Mapping[str, str]) -> bool:
+    marker = one.marker
+    return marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))

@@ -131,12 +131,13 @@ def test_what_should_stand_in_the_settings_is_proposed_and_what_stands_there_is_
     assert found == {
         ("device", "board"): "rpi-zero-2-w",
         ("hearing", "effort"): "light",
+        ("understanding", "runtime"): "litert",
         ("microphone", "device"): "wm8960",
         ("board", "hat"): "respeaker-2mic-v1",
     }
     done = parse(
-        '[device]\nboard = "rpi-zero-2-w"\n[hearing]\neffort = "light"\n[microphone]\ndevice = "mine"\n'
-        '[board]\nhat = "respeaker-2mic-v2"\n'
+        '[device]\nboard = "rpi-zero-2-w"\n[hearing]\neffort = "light"\n[understanding]\nruntime = "litert"\n'
+        '[microphone]\ndevice = "mine"\n[board]\nhat = "respeaker-2mic-v2"\n'
     )
     assert plan(ZERO, [hat(tmp_path / "x")], pi(), done).proposals == ()
 

@@ -11,7 +11,7 @@ from installing import PYTHON, bundle, root, wheel
 from edgeagent.install.__main__ import main
 from edgeagent.install.bundles import chosen, entries_of, made_of_checkout, opened
 from edgeagent.install.doing import carry_out, do
-from edgeagent.install.locking import needed
+from edgeagent.install.locking import EXTRAS, PROJECT, closure
 from edgeagent.install.machine import look
 from edgeagent.install.nouns import (
     LOCK,
@@ -165,11 +165,11 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path, how: str, problem: str) ->
 
 def test_the_daemon_needs_a_part_of_the_lock_for_every_python() -> None:
     lock = (ROOT / LOCK).read_text()
-    names = needed("edgeagent")
-    assert {"numpy", "onnxruntime", "tuf", "pydantic"} <= names
+    names = closure(PROJECT, EXTRAS)
+    assert {"numpy", "onnxruntime", "tuf", "pydantic", "ai-edge-litert", "gpiod", "pymicro-wakeword"} <= names
     assert not names & {"pytest", "torch", "fastapi", "mypy"}
     found = entries_of(chosen(lock, names))
-    assert found.keys() == {name.lower().replace("_", "-").replace(".", "-") for name in names} - {"edgeagent"}
+    assert found.keys() == names
     assert "numpy==2.4.6" in found["numpy"]
     assert "numpy==2.5.5" in found["numpy"], "the one for Python 3.12 and later"
     with pytest.raises(InstallError, match="the lock lacks nothing-such"):

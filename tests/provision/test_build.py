@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgeagent.install.locking import EXTRAS, PROJECT, closure
 from edgeagent.provision.build import cpio, disk, initrd, manifest, wheels
 from edgeagent.provision.build.plan import BOOT_START, EPOCH, ROOT_START, SUITES, Wishes, planned
 from edgeagent.provision.build.programs import missing, need, run
@@ -119,7 +120,7 @@ def test_a_program_that_fails_is_told_with_its_own_words() -> None:
 @pytest.mark.parametrize("suite", sorted(SUITES))
 def test_a_board_gets_what_the_agent_needs_in_the_versions_of_the_lock(suite: str) -> None:
     environment = wheels.board_environment(SUITES[suite].python)
-    names = wheels.closure("edgeagent", wheels.EXTRAS, environment)
+    names = closure(PROJECT, EXTRAS, environment)
     assert {"onnxruntime", "pocketsphinx", "pymicro-wakeword", "paho-mqtt", "pydantic-core"} <= names
     assert not names & {"torch", "pytest", "sqlalchemy", "playwright", "edgeagent"}
     found = wheels.locked((CHECKOUT / "requirements.lock").read_text(), names, environment)

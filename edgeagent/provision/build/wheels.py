@@ -10,23 +10,20 @@ import hashlib
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from edgeagent import __version__
+from edgeagent.install.locking import EXTRAS, PROJECT, closure
 from edgeagent.provision.build.plan import Plan, Suite
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
 
 PLACE = "opt/edgeagent/venv"
-EXTRAS = ("wake", "board")
-"""Which extras of the agent a board gets: a wake word."""
-_UNLOCKED = "edgeagent"
 _OLDEST_GLIBC = 17
 _OWN = (
     *("LICENSE", "NOTICE", "README.md", "pyproject.toml"),
@@ -75,23 +72,6 @@ def board_environment(python: tuple[int, int]) -> dict[str, str]:
     }
 
 
-def closure(top: str, extras: Sequence[str], environment: Mapping[str, str]) -> frozenset[str]:
-    """Return the names of all that a package that is installed here needs on the board, without itself.
-
-    Raise ImageError for one that is not installed here: what it needs is not known then.
-    """
-    known: dict[str, set[str]] = {}
-    waiting = [(top, frozenset(extras))]
-    while waiting:
-        name, wanted = waiting.pop()
-        if name in known and wanted <= known[name]:
-            continue
-        known[name] = known.get(name, set()) | wanted
-        needed = (one for one in _required(name) if _applies(one, known[name], environment))
-        waiting.extend((canonicalize_name(one.name), frozenset(one.extras)) for one in needed)
-    return frozenset(known) - {top}
-
-
 def locked(lock: str, names: Iterable[str], environment: Mapping[str, str]) -> tuple[Locked, ...]:
     """Return the lines of the lock for these names and this environment. Raise ImageError for a name without one."""
     wanted = set(names)
@@ -111,7 +91,7 @@ def wheelhouse(plan: Plan, checkout: Path, cache: Path) -> Path:
     """Return a folder with the wheels of the lock for the board: a kept one if the lock is the same."""
     lock = (checkout / "requirements.lock").read_text()
     environment = board_environment(plan.suite.python)
-    lines = "\n".join(one.line for one in locked(lock, closure(_UNLOCKED, EXTRAS, environment), environment)) + "\n"
+    lines = "\n".join(one.line for one in locked(lock, closure(PROJECT, EXTRAS, environment), environment)) + "\n"
     key = hashlib.sha256(lines.encode()).hexdigest()[:16]
     kept = cache / f"wheels-{plan.python}-{key}"
     if kept.is_dir():
@@ -189,20 +169,6 @@ def _write(path: Path, text: str, *, mode: int = 0o644) -> None:
 def hashes(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each wheel in a folder, by its name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.whl"))}
-
-
-def _required(name: str) -> list[Requirement]:
-    try:
-        return [Requirement(one) for one in metadata.requires(name) or ()]
-    except metadata.PackageNotFoundError as error:
-        raise ImageError(
-            f"{name}: not installed here, so what it needs is not known", remedy="Type: make setup"
-        ) from error
-
-
-def _applies(one: Requirement, extras: Iterable[str], environment: Mapping[str, str]) -> bool:
-    marker = one.marker
-    return marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras))
 
 
 def _lines(lock: str) -> Iterator[tuple[Requirement, Locked]]:
