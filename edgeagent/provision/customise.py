@@ -9,7 +9,7 @@ Rules:
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,22 +53,26 @@ class Report:
 def customise(image: Path, wishes: Wishes, *, booted_too: bool = False, now: datetime | None = None) -> Report:
     """Put wishes onto an image, or onto a card. Raise ImageError, with nothing changed, if that cannot be."""
     _refuse_expired(wishes, now or datetime.now(UTC))
-    with ExitStack() as stack:
-        file = stack.enter_context(opened_image(image, for_change=True))
-        bundle = stack.enter_context(_opened_bundle(wishes.bundle)) if wishes.bundle else None
-        where = boot_partition(file)
-        fat = FatPartition(file, where.start, where.size)
-        system = of_format(fat, wishes.format)
-        _refuse(file, wishes, system, booted_too=booted_too)
-        if bundle and wishes.bundle:
-            checked_bundle(wishes.bundle, bundle, system.python)
+    with opened_image(image, for_change=True) as file:
+        return customised(file, wishes, booted_too=booted_too)
+
+
+def customised(file: BinaryIO, wishes: Wishes, *, booted_too: bool = False) -> Report:
+    """Put wishes onto an open image. Raise ImageError, with nothing changed, if that cannot be."""
+    where = boot_partition(file)
+    fat = FatPartition(file, where.start, where.size)
+    system = of_format(fat, wishes.format)
+    _refuse(file, wishes, system, booted_too=booted_too)
+    with _opened_bundle(wishes.bundle) if wishes.bundle else nullcontext() as bundle:
+        if bundle:
+            checked_bundle(bundle, str(wishes.bundle), system.python)
         try:
             changed = [f"{FOLDER}/{name}" for name in put_seed(fat, wishes, bundle)]
             changed += _put(fat, _edits(wishes, system))
             fat.flush()
         finally:
             fat.abandon()  # of what is flushed, nothing
-        return Report(system.title, system.format, tuple(changed), fat.free_bytes, tuple(_notes(wishes, system)))
+    return Report(system.title, system.format, tuple(changed), fat.free_bytes, tuple(_notes(wishes, system)))
 
 
 def _edits(wishes: Wishes, system: System) -> Edits:

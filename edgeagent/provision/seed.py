@@ -2,7 +2,6 @@
 
 import hashlib
 import tarfile
-from pathlib import Path
 from typing import BinaryIO
 
 from edgeagent.provision.bundle_contents import INSTALLER, Contents, contents_of, member
@@ -33,12 +32,12 @@ def put_seed(fat: FatPartition, wishes: Wishes, bundle: BinaryIO | None) -> list
     return changed
 
 
-def checked_bundle(path: Path, bundle: BinaryIO, python: str | None) -> Contents:
-    """Return what is in a bundle. Raise ImageError if it is none, or for another Python than the image has."""
-    found = contents_of(bundle, str(path))
+def checked_bundle(bundle: BinaryIO, name: str, python: str | None) -> Contents:
+    """Return what is in an open bundle. Raise ImageError if it is none, or for another Python than the image has."""
+    found = contents_of(bundle, name)
     if python is not None and found.python != python:
         raise ImageError(
-            f"{path}: the wheels are for Python {found.python}, the image has {python}",
+            f"{name}: the wheels are for Python {found.python}, the image has {python}",
             remedy=f"Make the bundle for the image's system: `edgeagent image bundle` for Python {python}.",
         )
     return found

@@ -5,9 +5,11 @@ import struct
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
+from typing_extensions import Buffer
 
 LOSETUP = Path("/usr/sbin/losetup")
 MIB = 1 << 20
@@ -22,6 +24,22 @@ def card_image(size: int = 21 * MIB + 512, seed: int = 8) -> bytes:
     content[446:462] = entry
     content[510:512] = b"\x55\xaa"
     return bytes(content)
+
+
+class CutFile(BytesIO):
+    """A disk whose plug is pulled after so many writes: what comes later is lost."""
+
+    def __init__(self, content: bytes, writes: int, descriptor: int) -> None:
+        super().__init__(content)
+        self.left = writes
+        self._descriptor = descriptor
+
+    def write(self, data: Buffer, /) -> int:
+        self.left -= 1
+        return super().write(data) if self.left >= 0 else len(bytes(data))
+
+    def fileno(self) -> int:
+        return self._descriptor
 
 
 @contextmanager

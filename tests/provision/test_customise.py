@@ -6,20 +6,22 @@ import struct
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
+from itertools import count
 from pathlib import Path
 
 import pytest
 import yaml
-from provision.media import loop, mounted
+from provision.media import CutFile, loop, mounted
 from provision_cards import BOOKWORM, BULLSEYE, CMDLINE, FIRST_TRIXIE, OWN, PRESEED, TRIXIE, UBUNTU, in_use, made
 from provision_images import START, complaints, get, needs_fat_tools, put
 from provision_wishes import BUILT, FULL, SEED, TOKEN, enrolment, small_bundle
 
-from edgeagent.provision.customise import Report, customise
+from edgeagent.provision.customise import Report, customise, customised
 from edgeagent.provision.enrol_file import read_enrol_file, read_seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
-from edgeagent.provision.inspect import inspect
+from edgeagent.provision.inspect import inspect, verify
 from edgeagent.provision.partitions import partitions
 from edgeagent.provision.system import detected
 from edgeagent.provision.wifi import wifi
@@ -44,6 +46,13 @@ def refused(image: Path, wishes: Wishes, why: str) -> ImageError:
     assert digest(image) == before
     assert one.value.remedy
     return one.value
+
+
+def files_of(image: bytes) -> dict[str, bytes | None]:
+    """Return what is on the boot partition of an image."""
+    fat = FatPartition(BytesIO(image), START)
+    names = [one.name for one in fat.listing()] + [f"edgeagent/{one.name}" for one in fat.listing("edgeagent")]
+    return {name: fat.read(name) for name in names}
 
 
 @pytest.mark.parametrize(
@@ -166,6 +175,28 @@ def test_a_token_that_was_written_in_vain_is_gone_from_the_image(tmp_path: Path)
         do(image, replace(FULL, seed=SEED, enrol=enrolment(tmp_path), bundle=bundle))
     assert TOKEN.encode() not in image.read_bytes()
     assert "edgeagent/seed.toml" in do(image, Wishes(seed=SEED)).changed
+
+
+def test_a64_a_plug_pulled_at_any_write_leaves_the_image_as_before_or_done_or_marked(tmp_path: Path) -> None:
+    image = made(tmp_path / "card.img", TRIXIE)
+    wishes = replace(FULL, bundle=small_bundle(tmp_path, "3.13"), seed=SEED, enrol=enrolment(tmp_path))
+    before, seen = image.read_bytes(), set()
+    do(tmp_path / "card.img", wishes)
+    states = {"done": files_of(image.read_bytes()), "as before": files_of(before)}
+    for writes in count():
+        with image.open("rb") as file:
+            disk = CutFile(before, writes, file.fileno())
+            customised(disk, wishes)
+        left = disk.getvalue()
+        if FatPartition(BytesIO(left), START).is_dirty:
+            seen.add("marked")
+        else:
+            seen.add(next(name for name, files in states.items() if files_of(left) == files))
+        if disk.left >= 0:
+            break
+    assert seen == {"as before", "marked", "done"}
+    image.write_bytes(left)
+    assert verify(image, now=BUILT) == []
 
 
 def test_a_full_disk_under_the_image_is_told(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from provision.media import CutFile
 from provision_images import complaints, fat_file, needs_fat_tools, put, run
-from typing_extensions import Buffer
 
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
@@ -107,22 +107,6 @@ def test_a_volume_cut_short_is_refused(tmp_path: Path, bits: int) -> None:
         FatPartition(BytesIO(whole[: len(whole) // 2]), 0)
     with pytest.raises(ImageError, match="its partition only"):
         FatPartition(BytesIO(whole), 0, len(whole) // 2)
-
-
-class CutFile(BytesIO):
-    """A disk whose plug is pulled after so many writes: what comes later is lost."""
-
-    def __init__(self, content: bytes, writes: int, descriptor: int) -> None:
-        super().__init__(content)
-        self.left = writes
-        self._descriptor = descriptor
-
-    def write(self, data: Buffer, /) -> int:
-        self.left -= 1
-        return super().write(data) if self.left >= 0 else len(bytes(data))
-
-    def fileno(self) -> int:
-        return self._descriptor
 
 
 @pytest.mark.parametrize("bits", BITS)
