@@ -12,7 +12,7 @@ import pytest
 from edgeagent.install.locking import EXTRAS, PROJECT, closure
 from edgeagent.provision.build import cpio, disk, initrd, manifest, wheels
 from edgeagent.provision.build.plan import BOOT_START, EPOCH, ROOT_START, SUITES, Wishes, planned
-from edgeagent.provision.build.programs import missing, need, run
+from edgeagent.provision.build.programs import missing, need, need_emulation, run
 from edgeagent.provision.errors import ImageError
 
 CHECKOUT = Path(__file__).parents[2]
@@ -110,6 +110,18 @@ def test_a_program_that_is_missing_is_named_with_what_to_type() -> None:
     with pytest.raises(ImageError) as refused:
         need(("no-such-program", "sh"))
     assert refused.value.remedy.endswith("apt-get install --no-install-recommends no-such-program")
+
+
+def test_a_machine_that_does_not_run_programs_for_arm64_is_told_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = tmp_path / "arch-test"
+    tried.write_text("#!/bin/sh\necho $1: not supported\nexit 1\n")
+    tried.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(ImageError, match="does not run programs for arm64.*arm64: not supported") as refused:
+        need_emulation()
+    assert "binfmt-support" in refused.value.remedy
 
 
 def test_a_program_that_fails_is_told_with_its_own_words() -> None:

@@ -14,7 +14,7 @@ from edgeagent.provision.build import disk, initrd, overlay, rootfs, wheels
 from edgeagent.provision.build.manifest import Contents, bill, digest, packages_of
 from edgeagent.provision.build.manifest import manifest as manifest_of
 from edgeagent.provision.build.plan import Plan, Wishes, planned
-from edgeagent.provision.build.programs import PACKAGES, need
+from edgeagent.provision.build.programs import PACKAGES, need, need_emulation
 from edgeagent.provision.enrol_file import FOLDER, SEED, Seed, written
 
 Said = Callable[[str], None]
@@ -41,6 +41,8 @@ def build(wishes: Wishes, said: Said = lambda _: None) -> Built:
     """Build the image. Raise ImageError if a program is missing, a package cannot be fetched, or it does not fit."""
     plan = planned(wishes)
     need(tuple(PACKAGES))
+    if plan.variant == "ship":
+        need_emulation()
     wishes.cache.mkdir(parents=True, exist_ok=True)
     clock = _Clock(said)
     with tempfile.TemporaryDirectory(dir=wishes.cache, prefix="building-") as name:

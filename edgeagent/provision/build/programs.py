@@ -27,6 +27,8 @@ PACKAGES: Mapping[str, str] = {
     "systemd-sysusers": "systemd",
 }
 """Which package of Debian has which program."""
+EMULATION = ("arch-test", "binfmt-support", "qemu-user-static")
+"""What an image of configured packages needs besides."""
 LONGEST_S = 3600
 """The slowest step, all packages configured under emulation, takes a quarter of an hour."""
 _TOLD = 2000
@@ -48,6 +50,18 @@ def need(programs: Sequence[str]) -> None:
             f"these programs are not installed: {', '.join(absent)}",
             remedy=f"Type: sudo apt-get install --no-install-recommends {packages}",
         )
+
+
+def need_emulation() -> None:
+    """Raise ImageError unless programs for arm64 run here, as those do that configure packages."""
+    words = ("apt-get install --no-install-recommends", *EMULATION, "&& sudo update-binfmts --enable qemu-aarch64")
+    remedy = f"Type: sudo {' '.join(words)}; or take --variant test, whose packages are unpacked only."
+    if missing(("arch-test",)):
+        raise ImageError("arch-test is not installed, so programs for arm64 cannot be tried", remedy=remedy)
+    try:
+        run("arch-test", "arm64")
+    except ImageError as error:
+        raise ImageError(f"this machine does not run programs for arm64: {error}", remedy=remedy) from error
 
 
 def run(
