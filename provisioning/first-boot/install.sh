@@ -96,7 +96,8 @@ tar -xf "$folder/bundle.tar" -C "$unpacked" --no-same-owner --no-same-permission
 set -- "$unpacked"/debs/*.deb
 if [ -z "$root" ] && [ -f "$1" ]; then
   say "installing packages that the system lacks"
-  DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-download -o DPkg::Lock::Timeout=300 install "$@" 9>&- ||
+  # Not with --no-download: apt then finds none of the files either. What is only recommended would need a network.
+  DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@" 9>&- ||
     fail "the packages of the bundle cannot be installed" "Make the bundle for this release of Debian."
 fi
 
