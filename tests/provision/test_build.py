@@ -119,7 +119,7 @@ def test_a_machine_that_does_not_run_programs_for_arm64_is_told_what_to_type(
     tried.write_text("#!/bin/sh\necho $1: not supported\nexit 1\n")
     tried.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with pytest.raises(ImageError, match="does not run programs for arm64.*arm64: not supported") as refused:
+    with pytest.raises(ImageError, match=r"does not run programs for arm64.*arm64: not supported") as refused:
         need_emulation()
     assert "binfmt-support" in refused.value.remedy
 
