@@ -29,9 +29,18 @@ ANSWER_S = 120.0
 HOST = "10.0.2.2"
 """What a guest calls the machine that QEMU runs on."""
 ZERO_2_W = {"model": "Raspberry Pi Zero 2 W Rev 1.0", "compatible": ("raspberrypi,model-zero-2-w", "brcm,bcm2837")}
+RASPBERRY_PIS = {"rpi-3b": ("raspi3b", "bcm2837-rpi-3-b.dtb"), "rpi-zero-2-w": ("raspi3ap", "bcm2837-rpi-zero-2-w.dtb")}
+"""By profile: QEMU's machine, and Debian's device tree. The 3A+ has a Zero 2 W's chip and its 512 MB."""
+GENERIC = "generic-arm64"
+"""The profile that QEMU's own board is taken for."""
 _SHELL = """#!/bin/sh
-modprobe virtio_console
-until port=$(ls /dev/virtio-ports/probe /dev/vport*p1 2>/dev/null | head -n 1) && [ -n "$port" ]; do sleep 0.5; done
+port=$(sed -n 's/.*probe=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
+if [ -n "$port" ]; then
+  stty -F "$port" raw -echo
+else
+  modprobe virtio_console
+  until port=$(ls /dev/virtio-ports/probe /dev/vport*p1 2>/dev/null | head -n 1) && [ -n "$port" ]; do sleep 0.5; done
+fi
 exec 3<>"$port"
 while read -r line <&3; do
   sh -c "$line" </dev/null >&3 2>&1
@@ -184,11 +193,33 @@ def virt(image: Path, folder: Path, *, like: dict[str, Any] | None = None, forwa
         yield machine
 
 
-def loaded(image: Path, folder: Path) -> list[str]:
+@contextmanager
+def raspberry_pi(profile: str, card: Path, folder: Path) -> Iterator[Machine]:
+    """Run an image as the card of a Raspberry Pi, with Debian's device tree of that board, and the network on USB.
+
+    The card's size is a power of two, as QEMU wants it. Commands go over the second serial line: it has no virtio.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    machine_name, tree_name = RASPBERRY_PIS[profile]
+    there = run("debugfs", "-R", "ls -p /usr/lib", f"{card}?offset={ROOT_START}")
+    kernel = next(name for name in there.split("/") if name.startswith("linux-image-"))
+    tree = folder / "board.dtb"
+    run("debugfs", "-R", f"dump /usr/lib/{kernel}/broadcom/{tree_name} {tree}", f"{card}?offset={ROOT_START}")
+    console = KERNEL_ARGUMENTS.replace("console=ttyS1,115200 ", "")
+    arguments = [
+        "-M", machine_name, "-dtb", str(tree), *loaded(card, folder, f"{console} probe=/dev/ttyS1"),
+        "-drive", f"file={card},format=raw,if=sd,cache=writethrough",
+        "-netdev", "user,id=net", "-device", "usb-net,netdev=net", "-serial", "chardev:probe",
+    ]  # fmt: skip
+    with started(arguments, folder) as machine:
+        yield machine
+
+
+def loaded(image: Path, folder: Path, kernel_arguments: str = KERNEL_ARGUMENTS) -> list[str]:
     """Return what has QEMU load the kernel of an image."""
     for name in ("vmlinuz", "initrd.img"):
         run("mcopy", "-n", "-o", "-i", f"{image}@@{BOOT_START}", f"::{name}", folder / name)
-    return ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd.img", "-append", KERNEL_ARGUMENTS]
+    return ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd.img", "-append", kernel_arguments]
 
 
 def device_tree(folder: Path, base: Sequence[str], like: dict[str, Any]) -> Path:
@@ -212,7 +243,7 @@ def started(arguments: Sequence[str], folder: Path) -> Iterator[Machine]:
         listener.bind(os.fspath(probe))
         listener.listen()
         listener.settimeout(ANSWER_S)
-        call = [str(QEMU), *arguments, "-display", "none", "-no-reboot", "-serial", f"file:{serial}",
+        call = [str(QEMU), "-serial", f"file:{serial}", *arguments, "-display", "none", "-no-reboot",
                 "-chardev", f"socket,id=probe,path={probe}", "-qmp", f"unix:{qmp},server=on,wait=off"]  # fmt: skip
         with (folder / "qemu.log").open("wb") as log, subprocess.Popen(call, stdout=log, stderr=log) as process:
             try:
