@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from edgeagent import BUILT
 from edgeagent.board.here import here
 from edgeagent.board.providers import Computing
 from edgeagent.errors import EdgeAgentError
@@ -24,8 +25,6 @@ from edgeagent.unenrolled import left
 
 LEAST_FREE_BYTES = 64 << 20
 """State, logs and a model update need room; below this, writes start to fail in the middle."""
-BUILT = datetime(2026, 11, 1, tzinfo=UTC)
-"""No clock that is right shows an earlier time than when this was written."""
 _SOUND_FOLDER = Path("/dev/snd")
 _MODEL_FILES = ("en-us/en-us/mdef", "en-us/en-us/means", "en-us/cmudict-en-us.dict")
 

@@ -10,14 +10,11 @@ Rules:
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
 log = logging.getLogger(__name__)
 
-EARLIEST = datetime(2026, 11, 1, tzinfo=UTC)
-"""This program is not older: the floor where no card tells a later one."""
 SYNCHRONIZED = Path("run/systemd/timesync/synchronized")
 """Made by systemd-timesyncd when a server has told the time (systemd-timesyncd.service(8))."""
 LOOK_S = 0.5

@@ -16,13 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
+from edgeagent import BUILT
 from edgeagent.errors import EdgeAgentError, SettingsError
 from edgeagent.files import write_durably
 from edgeagent.fleet.identity import current
 from edgeagent.fleet.identity_keys import IdentityError
 from edgeagent.fleet.identity_serial import serial_of
 from edgeagent.logs import printable
-from edgeagent.provision.clock import EARLIEST, wait_for_time
+from edgeagent.provision.clock import wait_for_time
 from edgeagent.provision.enrol_file import EnrolFile, Seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.first_boot_board import GROUP, Board, name_host, nothing
@@ -150,7 +151,7 @@ class _FirstBoot:
     def _settle(self) -> None:
         board, seed = self._board, self._seed
         if seed is None:
-            seed = Seed(built=EARLIEST)
+            seed = Seed(built=BUILT)
         for note in board.set_up(seed):  # before the settings, which say that this has been done
             self._teller.line(printable(note))
         self._teller.doing(f"writing the settings of {seed.name}")
@@ -169,7 +170,7 @@ class _FirstBoot:
 
     def _wait(self) -> Trouble | None:
         board = self._board
-        floor = max(EARLIEST.timestamp(), self._seed.built.timestamp() if self._seed else 0.0)
+        floor = max(BUILT.timestamp(), self._seed.built.timestamp() if self._seed else 0.0)
         state = wait_for_time(
             board.clock, floor, board.wait_s, lambda: self._teller.doing("waiting for the time from the network")
         )
@@ -210,7 +211,7 @@ class _FirstBoot:
         who = joined(card, found.fleet, found.device)
         try:
             text = with_fleet(
-                board.settings_file.read_text("utf-8-sig"), self._seed or Seed(built=EARLIEST), who, state_dir
+                board.settings_file.read_text("utf-8-sig"), self._seed or Seed(built=BUILT), who, state_dir
             )
         except SettingsError as error:
             lines = fleet_section(who, state_dir)

@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from edgeagent import BUILT
 from edgeagent.answer.patterns import Sign
 from edgeagent.board.onboard import on_board
 from edgeagent.errors import EdgeAgentError
-from edgeagent.provision.clock import EARLIEST
 from edgeagent.provision.enrol_file import Seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.first_boot_board import Board
@@ -52,6 +52,6 @@ def _settings(board: Board) -> AgentSettings:
 
 def _seed(board: Board) -> Seed:
     try:
-        return board.card.seed() or Seed(built=EARLIEST)
+        return board.card.seed() or Seed(built=BUILT)
     except ImageError:
-        return Seed(built=EARLIEST)
+        return Seed(built=BUILT)

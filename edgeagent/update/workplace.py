@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgeagent import __version__, voice_health
+from edgeagent import BUILT, __version__, voice_health
 from edgeagent.errors import ModelError, UpdateError
 from edgeagent.settings import AgentSettings, UpdateSettings
 from edgeagent.shipped import BUILT_IN, built_in_model
@@ -31,8 +31,6 @@ from edgeagent.update.transports import FolderTransport, HttpTransport
 from edgeagent.update.trusted_time import BoardClock
 from edgeagent.update.waiting import power_of, why_wait
 
-BUILT = datetime(2026, 11, 1, tzinfo=UTC)
-"""This program was not there before: a clock that says so is wrong."""
 _TIME_CONSTANTS, _UNSYNCHRONISED, _STATUS_AT = 64, 0x40, 5
 _RTC = Path("/dev/rtc0")
 
