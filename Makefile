@@ -11,7 +11,8 @@ RUN_PACKAGES := libportaudio2 libasound2-plugins espeak-ng
 TEST_PACKAGES := mosquitto flite pulseaudio libatomic1 softhsm2 strace systemd \
   mtools dosfstools e2fsprogs fdisk device-tree-compiler cpio xz-utils alsa-utils busybox-static
 JOURNEY_PACKAGES := chromium nats-server postgresql swtpm tpm2-openssl tpm2-abrmd libtss2-tcti-tabrmd0 dbus \
-  qemu-system-arm qemu-user-static mmdebstrap u-boot-qemu e2tools kmod udev
+  qemu-system-arm qemu-user-static mmdebstrap u-boot-qemu e2tools kmod udev \
+  systemd-container openssh-client debian-archive-keyring
 
 .PHONY: help
 help: ## What can be made

@@ -39,9 +39,9 @@ UBUNTU = {
 OWN = {"extlinux/extlinux.conf": b"default edgeagent\nprompt 0\nlabel edgeagent\n  kernel /vmlinuz\n"}
 
 
-def made(path: Path, files: Mapping[str, bytes], *, bits: int = 16) -> Path:
+def made(path: Path, files: Mapping[str, bytes], *, bits: int = 16, mib: int = 0) -> Path:
     """Make an image with these files on its boot partition; small ones have FAT16."""
-    image = card(path, bits=bits, fat=(40 if bits == 32 else 12) << 20, root=1 << 20)
+    image = card(path, bits=bits, fat=(mib or (40 if bits == 32 else 12)) << 20, root=1 << 20)
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).parent.mkdir(exist_ok=True)

@@ -54,6 +54,22 @@ END
   ln -sfn "../$unit" "$units/multi-user.target.wants/$unit"
 }
 
+packages() { # $1 is `older`: also those that are there in an older version. None that is there may go, or go back.
+  older=$1
+  set --
+  for deb in "$unpacked"/debs/*.deb; do
+    name=$(dpkg-deb -f "$deb" Package) && version=$(dpkg-deb -f "$deb" Version) || return 1
+    there=$(dpkg-query -W -f '${db:Status-Status} ${Version}\n' "$name" 2>/dev/null | head -n 1)
+    case $there in
+    'installed '*) [ -n "$older" ] && dpkg --compare-versions "${there#* }" lt "$version" || continue ;;
+    esac
+    set -- "$@" "$deb"
+  done
+  [ $# -gt 0 ] || return 0
+  # Not with --no-download: apt then finds none of the files either. What is only recommended would need a network.
+  apt-get -y -q --no-install-recommends --no-remove -o DPkg::Lock::Timeout=300 install "$@" 9>&-
+}
+
 done_with_it() {
   rm -f "$units/multi-user.target.wants/$unit" "$units/$unit"
   rm -f "$folder/problem.txt" 2>/dev/null || true
@@ -96,9 +112,9 @@ tar -xf "$folder/bundle.tar" -C "$unpacked" --no-same-owner --no-same-permission
 set -- "$unpacked"/debs/*.deb
 if [ -z "$root" ] && [ -f "$1" ]; then
   say "installing packages that the system lacks"
-  # Not with --no-download: apt then finds none of the files either. What is only recommended would need a network.
-  DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 install "$@" 9>&- ||
-    fail "the packages of the bundle cannot be installed" "Make the bundle for this release of Debian."
+  export DEBIAN_FRONTEND=noninteractive
+  dpkg --configure -a 9>&- || true # where a power cut has ended it, apt does nothing more before that
+  packages '' || packages older || fail "the packages of the bundle cannot be installed" "Make the bundle anew, for this release of Debian."
 fi
 
 set -- "$unpacked"/wheels/edgeagent-*-py3-none-any.whl
