@@ -8,7 +8,7 @@ Rules:
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,8 @@ _AS_NEW = "Is the console as new as this program?"
 class Token:
     """A one-time token, and until when it is good."""
 
-    secret: str
+    secret: str = field(repr=False)
     expires: datetime
-
-    def __repr__(self) -> str:
-        return f"Token(until {self.expires:%Y-%m-%d})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +45,7 @@ class Enrolment:
     enrolment_port: int
     ca: str
     claim: str
-    claim_key: str
-
-    def __repr__(self) -> str:
-        return f"Enrolment(at {self.broker_host}:{self.broker_port})"
+    claim_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from typing import BinaryIO, Protocol
 from backports import zstd
 
 from edgeagent.provision.archive_sizes import xz_size, zst_size
+from edgeagent.provision.devices import LARGEST_EXPECTED_BYTES, size_said
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.flash_progress import Pace, Told, quietly
 
@@ -30,6 +31,8 @@ LARGEST_WINDOW_LOG = 27
 """128 MiB: the most that zstd itself unpacks without being asked twice."""
 PIECE_BYTES = 64 << 10
 """What is read of the archive at once; damage is found within so many bytes."""
+LARGEST_IMAGE_BYTES = LARGEST_EXPECTED_BYTES
+"""No card that we flash without being asked twice is larger; zeros alone would fill no disk, and end on no day."""
 _HOLE_BYTES = 64 << 10
 _ZEROS = bytes(_HOLE_BYTES)
 _TOLD_BYTES = 4 << 20
@@ -239,7 +242,13 @@ def opened(path: Path) -> Iterator[Unpacked]:
         yield Unpacked(file, path)
 
 
-def unpack(image: Path, target: Path, told: Told = quietly, now: Callable[[], float] = time.monotonic) -> None:
+def unpack(
+    image: Path,
+    target: Path,
+    told: Told = quietly,
+    now: Callable[[], float] = time.monotonic,
+    largest: int = LARGEST_IMAGE_BYTES,
+) -> None:
     """Unpack an image into a new file of ours alone; where it has zeros, the file has holes. Raise ImageError."""
     with opened(image) as stream, _made(target) as file:
         pace, done = Pace("unpack", stream.size_hint, now()), 0
@@ -248,6 +257,10 @@ def unpack(image: Path, target: Path, told: Told = quietly, now: Callable[[], fl
                 file.seek(len(piece), os.SEEK_CUR)
             else:
                 file.write(piece)
+            if done + len(piece) > largest:
+                raise ImageError(
+                    f"{image}: more than {size_said(largest)} come out of it", remedy="Name the image of a card."
+                )
             if done // _TOLD_BYTES != (done := done + len(piece)) // _TOLD_BYTES:
                 told(pace.at(now(), done, None if pace.total_bytes else stream.packed_done / stream.packed_size))
         file.truncate(file.tell())

@@ -126,7 +126,7 @@ def _questionable(medium: Medium) -> list[Refusal]:
     found = []
     if not medium.is_removable:
         found.append(Refusal("it cannot be taken out of this machine", remedy, can_be_forced=True))
-    if medium.size_bytes > LARGEST_EXPECTED_BYTES:
+    if medium.size_bytes > LARGEST_EXPECTED_BYTES and medium.kind != "file":  # of a new file it is what is free
         size = size_said(medium.size_bytes)
         found.append(Refusal(f"it is suspiciously large for a card: {size}", remedy, can_be_forced=True))
     if medium.contents:

@@ -47,6 +47,7 @@ def medium_at(path: Path, places: Places = HERE) -> Medium:
             f"{path}: is no disk",
             remedy="`edgeagent image flash IMAGE` shows the disks; to write a file, say --to-file.",
         )
+    path = path.resolve()  # a link such as /dev/disk/by-id/... may be another's before it is written to
     medium = described(path, f"{os.major(found.st_rdev)}:{os.minor(found.st_rdev)}", places)
     try:
         with path.open("rb", buffering=0) as file:

@@ -44,7 +44,8 @@ FLASH = (
     ' -p "-c bootloader/generic/cfg/flash_t234_qspi.xml"'
     " --showlogs --network usb0 jetson-orin-nano-devkit internal"
 )
-"""Orin Nano with an NVMe disk (docs.nvidia.com/jetson/archives/r36.4/DeveloperGuide/IN/QuickStart.html)."""
+"""For an Orin Nano with an NVMe disk, as people type it for R36. NVIDIA's own page of R36 was not read; that of R35,
+which its forum quotes, has the same options with other files. So it is shown with the advice to compare it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from edgeagent.provision.batch import (
     write_folders,
     write_images,
 )
-from edgeagent.provision.batch_rows import MOST_TOLD, RESERVED, Known, Row, read_rows
+from edgeagent.provision.batch_rows import MOST_ROWS, MOST_TOLD, RESERVED, Known, Row, read_rows
 from edgeagent.provision.batch_sheet import sheet
 from edgeagent.provision.enrol_file import EnrolFile, Seed, read_enrol_file, read_seed
 from edgeagent.provision.errors import ImageError
@@ -172,6 +172,14 @@ def test_a_table_that_is_none_is_an_error(text: str, words: str) -> None:
         rows(text)
     assert words in str(caught.value)
     assert len(str(caught.value)) < 10_000
+
+
+def test_a_table_of_5000_devices_is_read_and_one_more_is_refused() -> None:
+    lines = [f"device-{one},{one:016x},Room {one},floor=1" for one in range(MOST_ROWS)]
+    found = rows("\n".join(["name,serial,area,tags", *lines]))
+    assert [found[0].seed.name, found[-1].seed.name, found[-1].line] == ["device-0", "device-4999", MOST_ROWS + 1]
+    with pytest.raises(ImageError, match="5001 devices, 1 to 5000 were expected"):
+        rows("\n".join(["name,serial,area,tags", *lines, "one-more,,,"]))
 
 
 def test_no_more_mistakes_are_told_than_somebody_reads() -> None:

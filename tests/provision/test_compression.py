@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from backports import zstd
+from provision.media import mounted
 
 from edgeagent.provision.compression import Unpacked, opened, unpack
 from edgeagent.provision.errors import ImageError
@@ -248,6 +249,23 @@ def test_an_image_is_unpacked_into_a_file_with_holes(tmp_path: Path) -> None:
     unpack(image(tmp_path, lzma.compress(content, preset=0)), target)
     assert target.read_bytes() == content
     assert target.stat().st_blocks * 512 < 4_000_000
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda raw: lzma.compress(raw, preset=0), zstd.compress])
+def test_a_bomb_is_not_unpacked_to_its_end(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    bomb = image(tmp_path, pack(bytes(64 << 20)))
+    target = tmp_path / "image.img"
+    with pytest.raises(ImageError, match=r"more than 1\.0 MB come out of it"):
+        unpack(bomb, target, largest=10**6)
+    assert not target.exists()
+
+
+def test_a_disk_that_an_archive_fills_is_told_and_left_empty(tmp_path: Path) -> None:
+    noise = image(tmp_path, gzip.compress(random.Random(8).randbytes(4 << 20), 1))  # noqa: S311  # no secret
+    with mounted("tmpfs", "size=1m", "none", tmp_path / "small") as folder:
+        with pytest.raises(ImageError, match="cannot be written: No space left on device"):
+            unpack(noise, folder / "image.img")
+        assert not list(folder.iterdir())
 
 
 def test_what_could_not_be_unpacked_whole_leaves_no_file(tmp_path: Path) -> None:

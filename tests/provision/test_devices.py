@@ -77,6 +77,7 @@ def test_where_there_is_no_serial_number_the_size_stands_for_it() -> None:
 def test_256_gb_are_a_card_and_more_are_suspicious() -> None:
     assert reasons(replace(CARD, size_bytes=256 * 10**9)) == []
     assert len(reasons(replace(CARD, size_bytes=256 * 10**9 + 512))) == 1
+    assert reasons(replace(CARD, kind="file", size_bytes=2 * 10**12)) == [], "a new file has all that is free"
 
 
 def made_by(folder: Path, command: list[str]) -> bytes:
@@ -281,6 +282,18 @@ def test_a_mounted_disk_is_refused_whatever_is_forced(tmp_path: Path) -> None:
         found = medium_at(device)
         assert found.mounts == (str(folder),)
         assert reasons(found, 1, found.force_name) == [f"it is mounted at {folder}"]
+
+
+def test_a_disk_is_known_by_its_own_name_whatever_link_leads_to_it(tmp_path: Path) -> None:
+    backing = tmp_path / "card"
+    backing.write_bytes(bytes(1 << 20))
+    with loop(backing) as device:
+        (tmp_path / "by-id").symlink_to(device)
+        (tmp_path / "link").symlink_to("by-id")
+        assert medium_at(tmp_path / "link") == medium_at(device)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "none")
+    with pytest.raises(ImageError, match="No such file"):
+        medium_at(tmp_path / "nowhere")
 
 
 def test_what_is_no_disk_is_said_to_be_none(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 POSIX_ONLY = ("fcntl", "grp", "posix_ipc", "pwd", "resource", "syslog", "termios", "tty")
-PORTABLE = ("customise", "inspect", "os_list", "system", "wifi", "wishes")
+PORTABLE = ("copies", "customise", "flash", "inspect", "os_list", "system", "wifi", "wishes")
 
 
 def test_customising_needs_no_module_that_windows_lacks() -> None:
