@@ -104,6 +104,11 @@ def test_where_there_is_no_networkmanager_wpa_supplicant_is_told(tmp_path: Path)
     assert edits.words[1] == "systemd.run=/boot/firstrun.sh"
 
 
+def test_bookworms_own_first_boot_has_no_reason_to_turn_networkmanager_off() -> None:
+    script = firstrun(Wishes(wifi=wifi("home", "12345678", country="DE")), BOOT).files["firstrun.sh"]
+    assert b"wpa_supplicant.conf" not in script  # what fix_wpa in raspberrypi-sys-mods looks for
+
+
 def test_the_wifi_key_is_overwritten_before_the_script_is_deleted(tmp_path: Path) -> None:
     wishes = Wishes(wifi=wifi("home", "correct horse", country="DE"))
     kept = tmp_path / "kept"

@@ -4,12 +4,15 @@ Rules:
     - Every value stands in single quotes of the shell; nothing in it can be a command.
     - The script does no more than put files in place, so that it cannot hang; the agent is installed at the next boot,
       by a unit that tries again at each boot until it is done.
+    - Bookworm's own first boot turns NetworkManager off if the script names wpa_supplicant's file (`fix_wpa` in
+      raspberrypi-sys-mods): only the scripts for what is older do.
     - At its end it overwrites and deletes itself, and takes its words off the command line: the Wi-Fi key stays in one
       place, and the next boot is an ordinary one.
 """
 
 import shlex
 
+from edgeagent.provision.wifi import Wifi
 from edgeagent.provision.wishes import Edits, Wishes
 
 NAME = "firstrun.sh"
@@ -59,16 +62,21 @@ country={country}
 for state in "$root"/var/lib/systemd/rfkill/*:wlan; do
   [ -e "$state" ] && echo 0 >"$state"
 done
+"""
+_NETWORKMANAGER = """
 umask 077
-if [ -d "$root/etc/NetworkManager" ]; then
-  mkdir -p "$root/etc/NetworkManager/system-connections"
-  printf '%s' {connection} >"$root/etc/NetworkManager/system-connections/edgeagent-wifi.nmconnection"
-else
-  mkdir -p "$root/etc/wpa_supplicant"
-  printf '%s' {supplicant} >"$root/etc/wpa_supplicant/wpa_supplicant.conf"
-fi
+mkdir -p "$root/etc/NetworkManager/system-connections"
+printf '%s' {connection} >"$root/etc/NetworkManager/system-connections/edgeagent-wifi.nmconnection"
 umask 022
 """
+_SUPPLICANT = """
+umask 077
+mkdir -p "$root/etc/wpa_supplicant"
+printf '%s' {supplicant} >"$root/etc/wpa_supplicant/wpa_supplicant.conf"
+umask 022
+"""
+_NO_NETWORKMANAGER = "/boot"
+"""Where the systems before bookworm mount the boot partition."""
 _TIMEZONE = """
 zone={timezone}
 ln -sfn "/usr/share/zoneinfo/$zone" "$root/etc/localtime"
@@ -136,7 +144,7 @@ def firstrun(wishes: Wishes, boot: str) -> Edits:
     if wishes.locale:
         parts.append(_LOCALE.format(locale=shlex.quote(wishes.locale)))
     if wishes.wifi:
-        parts.append(_wifi(wishes))
+        parts += [_WIFI.format(country=shlex.quote(wishes.wifi.country)), _network(wishes.wifi, boot)]
     if wishes.bundle:
         parts.append(_agent(boot))
     words = (f"cfg80211.ieee80211_regdom={wishes.wifi.country}",) if wishes.wifi else ()
@@ -158,16 +166,13 @@ def _agent(boot: str) -> str:
     return _AGENT.format(unit=shlex.quote(_UNIT.format(boot=boot, name=UNIT)), name=UNIT)
 
 
-def _wifi(wishes: Wishes) -> str:
-    if wishes.wifi is None:
-        return ""
-    secured = f"psk={wishes.wifi.key}" if wishes.wifi.key else "key_mgmt=NONE"
+def _network(wifi: Wifi, boot: str) -> str:
+    """Return what puts the network in place; the name is octets in both."""
+    if boot != _NO_NETWORKMANAGER:
+        return _NETWORKMANAGER.format(connection=shlex.quote(wifi.connection()))
+    secured = f"psk={wifi.key}" if wifi.key else "key_mgmt=NONE"
     supplicant = (
-        f"ctrl_interface=DIR=/var/run/wpa_supplicant GROUP=netdev\nupdate_config=1\ncountry={wishes.wifi.country}\n"
-        f"network={{\n\tssid={wishes.wifi.name.hex()}\n\tscan_ssid={int(wishes.wifi.is_hidden)}\n\t{secured}\n}}\n"
+        f"ctrl_interface=DIR=/var/run/wpa_supplicant GROUP=netdev\nupdate_config=1\ncountry={wifi.country}\n"
+        f"network={{\n\tssid={wifi.name.hex()}\n\tscan_ssid={int(wifi.is_hidden)}\n\t{secured}\n}}\n"
     )
-    return _WIFI.format(
-        country=shlex.quote(wishes.wifi.country),
-        connection=shlex.quote(wishes.wifi.connection()),
-        supplicant=shlex.quote(supplicant),
-    )
+    return _SUPPLICANT.format(supplicant=shlex.quote(supplicant))
