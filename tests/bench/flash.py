@@ -1,7 +1,8 @@
-"""Compares `edgeagent image flash` with dd, in pairs, onto a loop device; as root: python -m tests.bench.flash --limit 90.
+"""Compares `edgeagent image flash` with dd, in pairs, onto a loop device: python -m tests.bench.flash --limit 90.
 
-A loop device is memory and a disk, faster than any card: `--limit` makes it as slow as one, where the kernel has the
-means (cgroups). Without it, this machine's processors are measured. The first 4 MiB are written and read twice.
+Run it as root. A loop device is memory and a disk, faster than any card: `--limit` makes it as slow as one, where the
+kernel has the means (cgroups). Without it, this machine's processors are measured. The first 4 MiB are written and read
+twice: of a small image that is a part that can be seen.
 """
 
 import argparse
