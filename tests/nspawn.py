@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[1]
+INSIDE = Path("/opt/checkout")
+"""What the checkout is called in there: where it is here may be hidden from units, as /root is."""
 PYTHON = Path("/usr/bin/python3")
 MOST_S = 300
 _FILES = {
@@ -58,17 +60,17 @@ class Box:
     root: Path
     shared: Path
 
-    def does(self, script: str, *binds: Path) -> tuple[int, str]:
+    def does(self, script: str, *binds: Path | str) -> tuple[int, str]:
         """Start it, run a script as root, and power it off; return the script's exit code and what it said.
 
-        `binds` are seen there under their own paths, to be read only.
+        `binds` are seen there under their own paths, or as HERE:THERE, to be read only.
         """
-        (self.shared / "script").write_text(f"set -eu\nexport PYTHONPATH={CHECKOUT}\n{script}\n")
+        (self.shared / "script").write_text(f"set -eu\nexport PYTHONPATH={INSIDE}\n{script}\n")
         (self.shared / "code").unlink(missing_ok=True)
         command: list[str | Path] = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--private-network", "--boot"),
             *("--directory", self.root, "--bind-ro=/usr", f"--bind={self.root}/local:/usr/local"),
-            *(f"--bind={self.shared}:/test", *(f"--bind-ro={one}" for one in (CHECKOUT, *binds))),
+            *(f"--bind={self.shared}:/test", *(f"--bind-ro={one}" for one in (f"{CHECKOUT}:{INSIDE}", *binds))),
         ]
         log = self.shared / "boot.log"
         with log.open("wb") as out:
