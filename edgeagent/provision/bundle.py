@@ -54,26 +54,33 @@ def bundle(
         files |= _of_checkout(checkout)
         debs = fetched(suite, folder) if packages is None else packages
         files |= {f"{PACKAGES}/{path.name}": path for path in debs}
-        return packed(files, target, python="{}.{}".format(*plan.suite.python))
+        python = "{}.{}".format(*plan.suite.python)
+        if odd := strays(_contents(files, python), (checkout / LOCK).read_text()):
+            raise ImageError(f"{wheels}: {odd[0]} is not the lock's", remedy="Remove that folder: it is made anew.")
+        return packed(files, target, python=python)
 
 
 def packed(files: Mapping[str, Path], target: Path, *, python: str) -> Contents:
     """Write a bundle of these files, by their names in it."""
-    members = {name: Member(size=path.stat().st_size, sha256=_digest(path)) for name, path in sorted(files.items())}
-    contents = Contents(agent=__version__, python=python, files=members)
+    contents = _contents(files, python)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.part")
     try:
         with tarfile.open(unfinished, "w", format=tarfile.GNU_FORMAT) as archive:
             manifest = contents.model_dump_json(indent=1).encode()
             archive.addfile(_info(MANIFEST, len(manifest)), io.BytesIO(manifest))
-            for name, one in members.items():
+            for name, one in contents.files.items():
                 with files[name].open("rb") as source:
                     archive.addfile(_info(name, one.size), source)
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
     return contents
+
+
+def _contents(files: Mapping[str, Path], python: str) -> Contents:
+    members = {name: Member(size=path.stat().st_size, sha256=_digest(path)) for name, path in sorted(files.items())}
+    return Contents(agent=__version__, python=python, files=members)
 
 
 def strays(contents: Contents, lock: str) -> Sequence[str]:
