@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from edgeagent import free_speech, health, topics
+from edgeagent import free_speech, health, memory, topics
 from edgeagent.act.acknowledgements import Expectations
 from edgeagent.act.devices import Devices
 from edgeagent.act.dialects.all import dialects_of
@@ -230,6 +230,7 @@ class Agent:
             except EdgeAgentError as error:  # the grammar that was good goes on
                 log.error("names cannot be compiled", extra={"problem": str(error), "remedy": error.remedy})  # noqa: TRY400
             self._compiled = version
+            await asyncio.to_thread(memory.give_back)
             log.info("grammar compiled", extra={"devices": len(self.devices.all_devices())})
 
     async def keep_free_speech(self, listening: Listening) -> None:

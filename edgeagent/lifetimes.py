@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeagent import health, releases
+from edgeagent import health, memory, releases
 from edgeagent.agent import Agent, Parts, Source
 from edgeagent.bell import answer_rings
 from edgeagent.bridges.services import Services, serve_wyoming
@@ -261,6 +261,7 @@ async def _be_the_device(in_use: InUse, kept: KeptSettings, parts: Parts, listen
             duties |= board.duties(agent.rung, lambda: agent.bus.is_connected)
         async with doing(duties):
             health.notify("READY=1")
+            await asyncio.to_thread(memory.give_back)
             log.info("ready", extra={"devices": len(agent.devices.all_devices()), "broker": agent.bus.is_connected})
             await agent.hear(listening, listening_source)
 

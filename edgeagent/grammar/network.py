@@ -6,6 +6,7 @@ words are read off between the spaces.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from edgeagent.errors import SettingsError
 from edgeagent.grammar.commands import CommandSet
@@ -90,12 +91,14 @@ class Network:
         for block in self._blocks:
             if block.first_node in alive:
                 block.close((rest, after) for rest, _, after in raw[block.first_node] if self._entry(after) in alive)
+        once: dict[Any, Any] = {}  # the same words and arcs leave many nodes: each is kept once
         for node in order:
             by_word: dict[str, dict[tuple[int, int], None]] = {}
             for word, label, after in raw[node]:
                 if self._entry(after) in alive:
                     by_word.setdefault(word, {})[label, after] = None
-            self._arcs[node] = {word: tuple(arcs) for word, arcs in by_word.items()}
+            leaving = ((word, tuple(arcs)) for word, arcs in by_word.items())
+            self._arcs[node] = {once.setdefault(word, word): once.setdefault(arcs, arcs) for word, arcs in leaving}
             if living := tuple(door for door in doors[node] if door.first_node in alive):
                 self._doors[node] = living
 
