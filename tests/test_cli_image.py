@@ -261,7 +261,10 @@ def test_every_problem_of_an_image_is_told_and_the_exit_code_says_so(tmp_path: P
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--name", "Küche"), "--name"),
+        ((), "nothing was wished"),
+        (("--format", "cloudinit"), "nothing was wished"),
+        (("--name", "Küche"), "--name 'Küche': expected 1 to 63 small letters"),
+        (("--area", "a\nb"), "--area 'a\\nb': expected one line"),
         (("--board", "rpi-9"), "--board 'rpi-9': no profile is called so"),
         (("--hat", "none"), "--hat 'none': no profile is called so"),
         (("--house-broker", "a:b"), "expected HOST or HOST:PORT"),

@@ -92,6 +92,8 @@ def customise(
         bundle=bundle,
         format=_format(format_),
     )
+    if wishes == Wishes(format=wishes.format):
+        raise SettingsError("nothing was wished", remedy="See --help. To look: `edgeagent image inspect`.")
     target, report = _put(image, output, wishes, booted_too=booted_too)
     if json:
         print_json(asdict(report) | {"image": target})
@@ -144,7 +146,7 @@ def batch(
         if json:
             print_json([row.seed.name for row in rows])
         else:
-            say(f"{devices}: {len(rows)} devices, all right")
+            say(f"{devices}: {_devices(len(rows))}, all right")
         return
     tokens = work.tokens_in(rows)
     if console is not None:
@@ -154,7 +156,7 @@ def batch(
     if json:
         print_json([{"name": one.row.seed.name, "path": one.path, "has_token": one.token is not None} for one in made])
         return
-    say(f"{out}: {len(made)} devices, {sum(one.token is not None for one in made)} with a token")
+    say(f"{out}: {_devices(len(made))}, {sum(one.token is not None for one in made)} with a token")
     say(f"  to print: {out / work.SHEET}, which holds secrets")
     if tokens and enrolment is None:
         say("  the tokens are on the sheet alone: for enrol.toml give --broker, --ca, --claim and --claim-key")
@@ -200,6 +202,10 @@ def jetson_overlay(
     say("To flash it:")
     for command in done.commands:
         say(f"  {command}")
+
+
+def _devices(number: int) -> str:
+    return f"{number} device{'' if number == 1 else 's'}"
 
 
 def _format(name: str) -> "Format":

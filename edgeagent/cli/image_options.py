@@ -83,7 +83,7 @@ def seed_of(wanted: Wanted, now: datetime) -> "Seed | None":
     """Return the seed; None where nothing was said. Raise SettingsError if something cannot be."""
     from pydantic import ValidationError
 
-    from edgeagent.provision.enrol_file import Seed
+    from edgeagent.provision.enrol_file import Seed, expected
 
     if wanted.is_empty:
         return None
@@ -95,7 +95,10 @@ def seed_of(wanted: Wanted, now: datetime) -> "Seed | None":
         return Seed.model_validate(said | {"broker_host": host, "broker_port": port, "built": now})
     except ValidationError as error:
         first = error.errors()[0]
-        raise SettingsError(f"--{first['loc'][0]}: {first['msg']}", remedy="See --help.") from error
+        key = str(first["loc"][0])
+        raise SettingsError(
+            f"--{key} {given.get(key)!r:.80}: {expected(key, first['msg'])}", remedy="See --help."
+        ) from error
 
 
 def device_of(wanted: Wanted, way: Way, token: TokenWanted) -> "tuple[Seed | None, EnrolFile | None]":

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from edgeagent.provision.enrol_file import Seed
+from edgeagent.provision.enrol_file import Seed, expected
 from edgeagent.provision.errors import ImageError
 
 MOST_ROWS = 5_000
@@ -129,7 +129,7 @@ def _mistakes(told: Mapping[str, str], known: Known) -> Iterator[str]:
     except ValidationError as error:
         for one in error.errors():
             key = str(one["loc"][0]) if one["loc"] else ""
-            yield f"{key} {told.get(key, '')!r:.80}: {_expected(key, one['msg'])}"
+            yield f"{key} {told.get(key, '')!r:.80}: {expected(key, one['msg'])}"
     if told.get("name", "").startswith(RESERVED):
         yield f"name {told['name']!r:.80}: names that begin with {' or '.join(RESERVED)} are reserved"
     for column, names in (("board", known.boards), ("hat", known.hats)):
@@ -166,14 +166,6 @@ def _wrong_time(told: Mapping[str, str], known: Known) -> Iterator[str]:
         yield f"expires {text!r:.80}: expected a day, as 2026-12-31"
     elif when <= known.now:
         yield f"expires {text!r:.80}: that is over"
-
-
-def _expected(key: str, said: str) -> str:
-    if key == "name":
-        return "expected 1 to 63 small letters, digits and hyphens, none first or last"
-    if key == "fleet":
-        return "expected 1 to 64 small letters, digits and hyphens"
-    return said.removeprefix("Value error, ")
 
 
 def _seed(told: Mapping[str, str], known: Known) -> Seed:

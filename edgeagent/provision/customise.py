@@ -8,7 +8,7 @@ Rules:
     - What a format cannot carry is refused, not left out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,8 +21,9 @@ from edgeagent.provision.enrol_file import FOLDER
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.fat import FatPartition
 from edgeagent.provision.formats.cloudinit import cloudinit
+from edgeagent.provision.formats.firstrun import NAME as FIRST_RUN
 from edgeagent.provision.formats.firstrun import firstrun
-from edgeagent.provision.formats.toml_files import custom_toml, preseed
+from edgeagent.provision.formats.toml_files import CUSTOM, PRESEED, custom_toml, preseed
 from edgeagent.provision.opening import opened_image
 from edgeagent.provision.partitions import boot_partition
 from edgeagent.provision.seed import checked_bundle, put_seed
@@ -37,6 +38,9 @@ WRITERS: Mapping[Format, Writer] = {
 }
 _FOREIGN = ("user", "ssh_keys", "password_hash", "wifi", "locale", "keyboard", "timezone")
 """What our own image takes from nobody: it has no user but root without a password, and is on Ethernet."""
+
+_TELLING = frozenset({"user-data", PRESEED, CUSTOM, FIRST_RUN})
+"""Files with wishes in them; the others are written beside them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +70,16 @@ def customised(file: BinaryIO, wishes: Wishes, *, booted_too: bool = False) -> R
     with _opened_bundle(wishes.bundle) if wishes.bundle else nullcontext() as bundle:
         if bundle:
             checked_bundle(bundle, str(wishes.bundle), system.python)
+        edits = _edits(wishes, system)
+        told = [name for name in _TELLING & edits.files.keys() if _says_something(fat.read(name) or b"")]
         try:
             changed = [f"{FOLDER}/{name}" for name in put_seed(fat, wishes, bundle)]
-            changed += _put(fat, _edits(wishes, system))
+            changed += _put(fat, edits)
             fat.flush()
         finally:
             fat.abandon()  # of what is flushed, nothing
-    return Report(system.title, system.format, tuple(changed), fat.free_bytes, tuple(_notes(wishes, system)))
+    notes = (*_lost(set(told) & {*changed}), *_notes(wishes, system))
+    return Report(system.title, system.format, tuple(changed), fat.free_bytes, notes)
 
 
 def _edits(wishes: Wishes, system: System) -> Edits:
@@ -115,6 +122,16 @@ def _refuse_expired(wishes: Wishes, now: datetime) -> None:
             f"the token has expired on {wishes.enrol.expires:%Y-%m-%d %H:%M} UTC",
             remedy="Make a new one in the console.",
         )
+
+
+def _says_something(raw: bytes) -> bool:
+    """Tell settings from examples: what makers of images leave is comments, and the form's own number."""
+    lines = (line.strip() for line in raw.splitlines())
+    return any(line and not line.startswith((b"#", b"config_version")) for line in lines)
+
+
+def _lost(names: Iterable[str]) -> Iterator[str]:
+    yield from (f"{name} had settings already, which are gone: give all wishes at once." for name in sorted(names))
 
 
 def _notes(wishes: Wishes, system: System) -> Iterator[str]:

@@ -170,6 +170,15 @@ class EnrolFile(Settings):
         return now >= self.expires.timestamp()
 
 
+def expected(key: str, said: str) -> str:
+    """Return what is expected of a value in a seed, in words; `said` is the complaint about it."""
+    if key == "name":
+        return "expected 1 to 63 small letters, digits and hyphens, none first or last"
+    if key == "fleet":
+        return "expected 1 to 64 small letters, digits and hyphens"
+    return said.removeprefix("Value error, ")
+
+
 Card = TypeVar("Card", Seed, EnrolFile)
 _REMEDIES = {
     Seed: "Mend seed.toml on the boot partition, or write it anew with `edgeagent image customise`.",

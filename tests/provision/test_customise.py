@@ -128,6 +128,17 @@ def test_a_changed_wish_replaces_and_a_replaced_token_is_gone_from_the_image(tmp
     assert yaml.safe_load(get(image, "user-data"))["hostname"] == "hall"
 
 
+@pytest.mark.parametrize(
+    ("files", "name"), [(TRIXIE, "user-data"), (BOOKWORM, "firstrun.sh"), (PRESEED, "rpi-preseed.toml")]
+)
+def test_settings_that_are_replaced_are_noted(tmp_path: Path, files: dict[str, bytes], name: str) -> None:
+    image = made(tmp_path / "card.img", files)
+    lost = f"{name} had settings already, which are gone: give all wishes at once."
+    assert lost not in do(image, Wishes(hostname="kitchen", timezone="Europe/Berlin")).notes
+    assert lost not in do(image, Wishes(hostname="kitchen", timezone="Europe/Berlin")).notes
+    assert lost in do(image, Wishes(hostname="hall")).notes
+
+
 def test_crlf_and_bom_of_an_edited_command_line_are_taken(tmp_path: Path) -> None:
     image = made(tmp_path / "card.img", TRIXIE | {"cmdline.txt": b"\xef\xbb\xbf" + CMDLINE + b"\r\n"})
     do(image, Wishes(hostname="kitchen"))
