@@ -15,6 +15,8 @@ from edgeagent.install.plan import going_back, installation, name_of, removal, t
 from edgeagent.install.rules import check, check_rights
 
 Say = Callable[[str], None]
+_LOCK = Path("/run/edgeagent-install.lock")
+"""Root's alone: whoever can open a file, or a folder as /, can hold its lock for ever."""
 _SOUND = "sound needs PortAudio, and a voice espeak-ng: sudo apt-get install libportaudio2 espeak-ng"
 
 
@@ -83,13 +85,20 @@ def _bundle(source: Path | None) -> Iterator[Bundle]:
 def _alone(places: Places) -> Iterator[None]:
     """Be the only one who installs into this root while the block runs. Raise InstallError if another does."""
     try:
-        folder = os.open(places.root, os.O_RDONLY | os.O_DIRECTORY)
+        lock = _opened_lock(places)
     except OSError as error:
-        raise InstallError(f"{places.root}: {error.strerror}", remedy="Name a folder: --root FOLDER") from error
+        raise InstallError(f"{error.filename}: {error.strerror}", remedy="Name a folder: --root FOLDER") from error
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
         raise InstallError("another installation is under way", remedy="Wait for its end.") from error
     finally:
-        os.close(folder)
+        os.close(lock)
+
+
+def _opened_lock(places: Places) -> int:
+    """Return the open lock; for another root, and for who may not install anyway, that is the folder itself."""
+    if not places.is_elsewhere and os.geteuid() == 0 and _LOCK.parent.is_dir():
+        return os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    return os.open(places.root, os.O_RDONLY | os.O_DIRECTORY)

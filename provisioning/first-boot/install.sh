@@ -88,6 +88,7 @@ case $wanted in
 esac
 
 mkdir -p "$home"
+(umask 077 && : >>"$home/.installing") # who can open it can hold the lock
 exec 9>"$home/.installing"
 flock 9
 if [ "$(cat "$home/.installed" 2>/dev/null || true)" = "$wanted" ] && [ -e "$home/venv/bin/edgeagent" ]; then

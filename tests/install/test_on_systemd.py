@@ -39,7 +39,10 @@ def machine(tmp_path: Path) -> Box:
 
 def test_a_version_that_starts_takes_the_place_of_the_one_before(machine: Box, tmp_path: Path) -> None:
     first, second = version(tmp_path, "1.0", READY), version(tmp_path, "1.1", READY)
-    code, said = machine.does(f"{install(first)}\n{install(second)}\n{STATE}\nls /opt/edgeagent", first, second)
+    nobody = "setpriv --reuid 65534 --regid 65534 --clear-groups"
+    holds = f"{nobody} flock / sleep 600 &\n! {nobody} flock -n /run/edgeagent-install.lock true"
+    steps = f"{install(first)}\n{holds}\n{install(second)}\n{STATE}\nls /opt/edgeagent"
+    code, said = machine.does(steps, first, second)
     assert code == 0, said
     assert said.split("\n")[-5:-1] == ["venv-1.1-2", "active", "venv", "venv-1.1-2"]
 

@@ -84,6 +84,7 @@ def test_it_installs_once_and_is_safe_to_run_again(card: Card) -> None:
     assert (card.root / "usr/local/lib/systemd/system/edgeagent.service").exists()
     assert not (card.root / "opt/edgeagent/unpacked").exists()
     assert not card.again.is_symlink()
+    assert (card.root / "opt/edgeagent/.installing").stat().st_mode & 0o777 == 0o600, "nobody else can hold its lock"
     before = (card.root / "opt/edgeagent/venv").readlink()
     again = card.installs()
     assert (again.returncode, again.stdout) == (0, "edgeagent: installed already\n")
