@@ -51,13 +51,9 @@ def customise(
     hostname: Annotated[str | None, typer.Option(help="Name of the host; else that of the device.")] = None,
     user: Annotated[str | None, typer.Option(help="Who may log in.")] = None,
     ssh_key: Annotated[list[Path] | None, typer.Option(help="File with public keys of that user; repeat it.")] = None,
-    password_hash_file: Annotated[
-        Path | None, typer.Option(help="File with the hash of the password (openssl passwd -6).")
-    ] = None,
+    password_hash_file: given.PasswordHash = None,
     wifi: Annotated[str | None, typer.Option(help="Name of the Wi-Fi network.")] = None,
-    wifi_password_file: Annotated[
-        Path | None, typer.Option(help="File with its passphrase; else you are asked.")
-    ] = None,
+    wifi_password_file: given.WifiPassword = None,
     wifi_country: Annotated[str | None, typer.Option(help="Where the radio is, as DE.")] = None,
     locale: Annotated[str | None, typer.Option(help="As en_GB.UTF-8.")] = None,
     keyboard: Annotated[str | None, typer.Option(help="Layout, as gb.")] = None,
@@ -94,15 +90,13 @@ def customise(
     )
     if wishes == Wishes(format=wishes.format):
         raise SettingsError("nothing was wished", remedy="See --help. To look: `edgeagent image inspect`.")
-    target, report = _put(image, output, wishes, booted_too=booted_too)
+    report = _put(image, output, wishes, booted_too=booted_too)
     if json:
-        print_json(asdict(report) | {"image": target})
+        print_json(asdict(report) | {"image": output or image})
         return
-    say(f"{target}: {report.system}, by {report.format}")
-    for one in report.changed:
-        say(f"  written: {one}")
-    for note in report.notes:
-        say(f"  note: {note}")
+    say(f"{output or image}: {report.system}, by {report.format}")
+    for line in (*(f"written: {one}" for one in report.changed), *(f"note: {one}" for one in report.notes)):
+        say(f"  {line}")
 
 
 def batch(
@@ -217,15 +211,15 @@ def _format(name: str) -> "Format":
     raise SettingsError(f"--format {name!r:.40}", remedy=f"One of: {', '.join(FORMATS)}")
 
 
-def _put(image: Path, output: Path | None, wishes: "Wishes", *, booted_too: bool) -> "tuple[Path, Report]":
+def _put(image: Path, output: Path | None, wishes: "Wishes", *, booted_too: bool) -> "Report":
     """Change the image, or a copy of it."""
     from edgeagent.provision.copies import customised_copy
     from edgeagent.provision.customise import customise as put
 
     if output is None:
-        return image, put(image, wishes, booted_too=booted_too)
+        return put(image, wishes, booted_too=booted_too)
     with bar() as told:
-        return output, customised_copy(image, output, wishes, booted_too=booted_too, told=told)
+        return customised_copy(image, output, wishes, booted_too=booted_too, told=told)
 
 
 def _wifi(name: str | None, file: Path | None, country: str | None, *, is_hidden: bool, is_open: bool) -> "Wifi | None":

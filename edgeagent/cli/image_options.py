@@ -39,6 +39,9 @@ AnyBoard = Annotated[bool, typer.Option("--any-board", help="The serial number i
 Days = Annotated[int, typer.Option(min=1, max=90, help="How many days the token is good.")]
 Bundle = Annotated[Path | None, typer.Option(help="The agent, as `edgeagent image bundle` makes it.")]
 
+PasswordHash = Annotated[Path | None, typer.Option(help="File with the hash of the password (openssl passwd -6).")]
+WifiPassword = Annotated[Path | None, typer.Option(help="File with its passphrase; else you are asked.")]
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
