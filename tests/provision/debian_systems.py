@@ -39,7 +39,7 @@ REBOOT = 133
 PACKAGES = (
     "systemd-sysv", "systemd-timesyncd", "cloud-init", "netplan.io", "network-manager", "openssh-server",
     "python3-venv", "sudo", "locales", "keyboard-configuration", "console-setup", "tzdata", "iproute2", "dbus",
-    "rfkill", "iw", "udev", "ca-certificates", "libpam-systemd",
+    "rfkill", "iw", "udev", "ca-certificates", "libpam-systemd", "wpasupplicant",
 )  # fmt: skip
 _DEBS = "edgeagent-debs"
 """In a root: the packages that a bundle brings, and what they need."""

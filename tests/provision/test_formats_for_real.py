@@ -8,7 +8,8 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from typing import Any
 import pytest
 from provision.debian_systems import CHECKOUT, Start, System, marks, own_bundle, packages, system
 from provision_cards import BOOKWORM, TRIXIE, made
-from provision_wishes import BUILT, FULL, HASH, SEED, small_bundle
+from provision_wishes import BOOT, BUILT, FULL, HASH, SEED, small_bundle
 
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.bundle import INSTALLER_SOURCE
 from edgeagent.provision.customise import customise
-from edgeagent.provision.wifi import wifi
+from edgeagent.provision.formats.cloudinit import cloudinit
+from edgeagent.provision.formats.firstrun import firstrun
+from edgeagent.provision.wifi import Wifi, wifi
 from edgeagent.provision.wishes import Wishes
 
 pytestmark = marks
@@ -61,6 +64,13 @@ dpkg-query -W -f '${Status}\\n' libportaudio2
 AGENT_THERE = r"[1-9]\nactive\nenabled\nenabled\ninstall ok installed\n"
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """Where a system is laid out; it has hundreds of megabytes, and goes."""
+    yield tmp_path / "system"
+    shutil.rmtree(tmp_path / "system")
+
+
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
     folder = tmp_path_factory.mktemp("bundles")
@@ -90,8 +100,10 @@ def done(start: Start) -> str:
     return start.said
 
 
-def test_cloud_init_makes_of_a_board_what_was_wished_once(tmp_path: Path, bundles: Mapping[str, Path]) -> None:
-    found = system(tmp_path / "system", "trixie")
+def test_cloud_init_makes_of_a_board_what_was_wished_once(
+    tmp_path: Path, place: Path, bundles: Mapping[str, Path]
+) -> None:
+    found = system(place, "trixie")
     (found.root / "etc/locale.gen").write_text("de_DE.UTF-8 UTF-8\n")  # what raspi-config writes there
     (found.probe / "networks").write_text(NETWORKS)
     network = wifi("カフェ", "correct horse", country="DE")
@@ -121,8 +133,8 @@ login ada 'id -un; sudo -n id -u'
     assert found.text("var/log/cloud-init-output.log").count("edgeagent: installed") == 1
 
 
-def test_cloud_init_takes_a_password_and_a_network_whose_name_is_no_text(tmp_path: Path) -> None:
-    found = system(tmp_path / "system", "trixie")
+def test_cloud_init_takes_a_password_and_a_network_whose_name_is_no_text(tmp_path: Path, place: Path) -> None:
+    found = system(place, "trixie")
     (found.probe / "networks").write_text(NETWORKS)
     network = wifi(b'caf\xe9 "1"', "correct horse", country="FR", is_hidden=True)
     customised(found, tmp_path, TRIXIE, Wishes(user="ada", password_hash=HASH, wifi=network))
@@ -142,9 +154,9 @@ id -nG ada | tr ' ' '\\n' | grep sudo
 
 
 def test_systemd_runs_the_first_run_script_once_and_the_next_start_installs(
-    tmp_path: Path, bundles: Mapping[str, Path]
+    tmp_path: Path, place: Path, bundles: Mapping[str, Path]
 ) -> None:
-    found = system(tmp_path / "system", "bookworm")
+    found = system(place, "bookworm")
     (found.probe / "networks").write_text(NETWORKS)
     network = wifi(b"caf\xe9", "correct horse", country="FR")
     wishes = replace(FULL, ssh_keys=(new_key(found),), wifi=network, seed=SEED, bundle=bundles["bookworm"])
@@ -164,8 +176,8 @@ python3 /probe/networks >/probe/found
     assert not list((found.root / "etc/systemd/system").rglob("edgeagent-install*.service"))
 
 
-def test_beside_a_custom_toml_the_script_does_nothing_but_have_the_agent_installed(tmp_path: Path) -> None:
-    found = system(tmp_path / "system", "bookworm")
+def test_beside_a_custom_toml_the_script_does_nothing_but_have_the_agent_installed(tmp_path: Path, place: Path) -> None:
+    found = system(place, "bookworm")
     customised(found, tmp_path, BOOKWORM, replace(FULL, bundle=small_bundle(tmp_path), format="custom-toml"))
     runs_first(found)
     assert (found.root / "etc/systemd/system/multi-user.target.wants/edgeagent-install.service").is_file()
@@ -216,8 +228,10 @@ def pretend(found: System, version: str, *names: str) -> None:
     status.write_text(text)
 
 
-def test_the_packages_of_a_bundle_fit_a_system_that_has_some_of_them_newer_and_some_older(tmp_path: Path) -> None:
-    found = system(tmp_path / "system", "trixie")
+def test_the_packages_of_a_bundle_fit_a_system_that_has_some_of_them_newer_and_some_older(
+    tmp_path: Path, place: Path
+) -> None:
+    found = system(place, "trixie")
     carded(found, "trixie", tmp_path)
     (found.root / "debs").mkdir()
     for path in packages(tmp_path, "trixie"):
@@ -233,8 +247,8 @@ def test_the_packages_of_a_bundle_fit_a_system_that_has_some_of_them_newer_and_s
     assert {"espeak-ng", "libportaudio2"} <= set(after)
 
 
-def test_an_installation_that_was_cut_off_among_the_packages_goes_on(tmp_path: Path) -> None:
-    found = system(tmp_path / "system", "trixie")
+def test_an_installation_that_was_cut_off_among_the_packages_goes_on(tmp_path: Path, place: Path) -> None:
+    found = system(place, "trixie")
     carded(found, "trixie", tmp_path)
     (found.root / "debs").mkdir()
     data = next(path for path in packages(tmp_path, "trixie") if path.name.startswith("espeak-ng-data_"))
@@ -244,3 +258,88 @@ def test_an_installation_that_was_cut_off_among_the_packages_goes_on(tmp_path: P
     assert "dpkg was interrupted" in run("chroot", found.root, "apt-get", "-y", "install", "bash", taken=(100,))
     has_packages_put_in(found)
     assert {"espeak-ng", "espeak-ng-data", "libportaudio2"} <= set(versions(found))
+
+
+PLAIN = [
+    "カフェ",
+    "Кафе 7",
+    "بيت",
+    "naïve_net-2.4",
+    "a" * 32,
+    "null",
+    "no",
+    "7",
+    "0x10",
+    "1e3",
+    "2026-11-22",
+    "😀",
+]
+"""Names that are text everywhere, and what some reader of YAML takes for something else than text."""
+OCTETS = [b"caf\xe9", b"65;66;", b"\xff" * 32, b" edge ", b"tab\there", "a\u200db".encode(), "\u3000x".encode()]
+SIGNS = [chr(code) for code in range(0x21, 0x7F) if not chr(code).isalnum()]
+NAMED = """
+cloud-init devel net-convert -p /probe/network-config -k yaml -d / -D debian -O netplan >/dev/null 2>&1
+netplan generate 2>/dev/null
+for file in /probe/*.nmconnection; do
+  n=$((n+1))
+  sed "s/^id=.*/id=$n/;/^uuid=/d" "$file" | install -m 600 /dev/stdin "/etc/NetworkManager/system-connections/$n"
+done
+nmcli connection reload
+python3 /probe/networks >/probe/found
+wpa_supplicant -B -D wired -i lo -C /run/wpa -c /probe/wpa_supplicant.conf >/dev/null
+wpa_cli -p /run/wpa -i lo list_networks | sed 1d | cut -f 2
+"""
+
+
+def test_every_name_of_a_network_is_the_same_octets_to_all_who_read_it(place: Path) -> None:
+    found = system(place, "trixie")
+    (found.boot / "cmdline.txt").write_text("quiet\n")
+    (found.root / "etc/cloud/cloud-init.disabled").touch()
+    (found.probe / "networks").write_text(NETWORKS)
+    texts = [*PLAIN, *SIGNS, *(f"a{sign}b" for sign in SIGNS), *(f"{sign} b" for sign in SIGNS)]
+    names: list[str | bytes] = [*texts, *OCTETS]
+    networks = [wifi(name, "correct horse", country="DE") for name in names]
+    for number, network in enumerate(networks):
+        (found.probe / f"{number}-octets.nmconnection").write_text(network.connection())
+        if network.plain is not None:  # as `set_wlan` in raspberrypi-sys-mods and `apply_wlan` in rpi-preseed write it
+            text = network.connection().replace(network.numbers, network.plain)
+            (found.probe / f"{number}-text.nmconnection").write_text(text)
+    (found.probe / "network-config").write_text(netplan([one for one in networks if one.plain is not None]))
+    (found.probe / "wpa_supplicant.conf").write_text("".join(map(supplicant, networks)))
+    said = done(found.starts(NAMED))
+    read = Counter((one["ssid"], one["psk"]) for one in told(found, "found").values())
+    assert read == {(one.name.hex(), one.key): 1 if one.plain is None else 3 for one in networks}
+    assert [line.encode().decode("unicode_escape").encode("latin-1") for line in said.splitlines()] == [
+        one.name for one in networks
+    ]
+
+
+def netplan(networks: list[Wifi]) -> str:
+    """Return one file with the access points of the files for each of them."""
+    files = [cloudinit(Wishes(wifi=one), BOOT).files["network-config"].decode() for one in networks]
+    head, mark, _ = files[0].partition("access-points:\n")
+    return head + mark + "".join(text.partition(mark)[2] for text in files)
+
+
+def supplicant(network: Wifi) -> str:
+    """Return the file that the script for bullseye writes."""
+    script = firstrun(Wishes(wifi=network), "/boot").files["firstrun.sh"].decode()
+    return script.partition("printf '%s' '")[2].partition("'")[0]
+
+
+def test_cloud_inits_own_schema_has_nothing_against_what_is_written(place: Path) -> None:
+    found = system(place, "trixie")
+    several = [
+        FULL,
+        replace(FULL, password_hash=HASH),
+        replace(FULL, ssh_keys=(), password_hash=HASH, wifi=wifi(b"caf\xe9", country="FR", is_hidden=True)),
+        Wishes(hostname="7"),
+        Wishes(wifi=wifi("no", "12345678", country="NO")),
+    ]
+    kinds = {"user-data": "cloud-config", "network-config": "network-config"}
+    for wishes in several:
+        files = cloudinit(wishes, BOOT).files
+        for name in kinds.keys() & files:
+            (found.root / name).write_bytes(files[name])
+            words = ("--schema-type", kinds[name], "--config-file", f"/{name}")
+            assert run("chroot", found.root, "cloud-init", "schema", *words) == f"Valid schema /{name}\n"
