@@ -152,14 +152,14 @@ class _FirstBoot:
         board, seed = self._board, self._seed
         if seed is None:
             seed = Seed(built=BUILT)
-        for note in board.set_up(seed):  # before the settings, which say that this has been done
+        for note in board.set_up(seed):  # all before the settings, which say that it has been done
             self._teller.line(printable(note))
         self._teller.doing(f"writing the settings of {seed.name}")
         text = first_settings(seed, board.hardware(seed), board.state_dir)
         self._has_changed = board.settings_file.exists()  # a daemon may run with those
+        name_host(board.root, seed.name)
         make_folder(board.settings_file.parent)
         write_durably(board.settings_file, text.encode(), mode=0o640)
-        name_host(board.root, seed.name)
 
     def _own_settings(self) -> None:
         """Have the daemon's group read the settings: root writes them."""

@@ -139,6 +139,8 @@ def _ended(recorded: Recorded, device: NewDevice, code: int) -> str:
     settings = load(device.settings)
     if found is None or settings.fleet.broker is None or settings.device.id != "kitchen":
         return f"not enrolled: {found}, {device.said}"
+    if (device.root / "etc/hostname").read_text() != "new-1\n":
+        return "the host has no name"
     secrets = recorded.secret.encode(), recorded.claim_key.encode()
     kept = [path for path, content in files_below(device.root) if any(one in content for one in secrets)]
     return f"secrets in {kept}" if kept or device.enrol_toml.exists() else ""
