@@ -33,12 +33,15 @@ class Wifi:
 
     @property
     def plain(self) -> str | None:
-        """The name, if no file format can take it for something else: letters of any script, digits, ` -_.`."""
+        """The name, if no file format can take it for something else: letters of any script, digits, ` -_.`.
+
+        One that begins with a hyphen is an option to raspberrypi-sys-mods.
+        """
         try:
             text = self.name.decode()
         except UnicodeDecodeError:
             return None
-        fits = text.isprintable() and text == text.strip() and not re.search(r"[\\;\"'#=\[\]{}<>|&$`*?!%,:]", text)
+        fits = text.isprintable() and text == text.strip() and not re.search(r"^-|[\\;\"'#=\[\]{}<>|&$`*?!%,:]", text)
         return text if fits else None
 
     @property

@@ -171,7 +171,14 @@ def test_custom_toml_has_the_agent_installed_by_a_first_run_script() -> None:
     assert b"edgeagent-install.service" in edits.files["firstrun.sh"]
     assert b"hostname" not in edits.files["firstrun.sh"]
     assert f"systemd.run={BOOT}/firstrun.sh" in edits.words
-    assert set(custom_toml(replace(FULL, bundle=None), BOOT).files) == {"custom.toml"}
+    assert set(custom_toml(replace(FULL, bundle=None, locale=None), BOOT).files) == {"custom.toml"}
+
+
+def test_what_custom_toml_has_no_key_for_stands_in_the_script_beside_it() -> None:
+    edits = custom_toml(Wishes(hostname="kitchen", locale="de_DE.UTF-8"), BOOT)
+    assert b"language=de_DE.UTF-8\n" in edits.files["firstrun.sh"]
+    assert b"edgeagent-install" not in edits.files["firstrun.sh"]
+    assert f"systemd.run={BOOT}/firstrun.sh" in edits.words
 
 
 def test_custom_toml_takes_octets_as_networkmanager_numbers_them() -> None:

@@ -176,11 +176,12 @@ python3 /probe/networks >/probe/found
     assert not list((found.root / "etc/systemd/system").rglob("edgeagent-install*.service"))
 
 
-def test_beside_a_custom_toml_the_script_does_nothing_but_have_the_agent_installed(tmp_path: Path, place: Path) -> None:
+def test_beside_a_custom_toml_the_script_does_only_what_that_has_no_key_for(tmp_path: Path, place: Path) -> None:
     found = system(place, "bookworm")
     customised(found, tmp_path, BOOKWORM, replace(FULL, bundle=small_bundle(tmp_path), format="custom-toml"))
     runs_first(found)
     assert (found.root / "etc/systemd/system/multi-user.target.wants/edgeagent-install.service").is_file()
+    assert found.text("etc/default/locale") == "LANG=de_DE.UTF-8\n"
     assert (found.boot / "custom.toml").exists()
     assert found.text("etc/hostname") == "raspberrypi\n"
 

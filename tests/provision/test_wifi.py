@@ -46,7 +46,7 @@ def test_names_in_all_scripts_are_text(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [b"caf\xe9", b"a;b", b'say "hi"', b"back\\slash", b" edge", b"65;66;", b"tab\there", b"$(x)"]
+    "name", [b"caf\xe9", b"a;b", b'say "hi"', b"back\\slash", b" edge", b"65;66;", b"tab\there", b"$(x)", b"-h"]
 )
 def test_names_that_a_file_could_take_for_something_else_go_as_octets(name: bytes) -> None:
     made = wifi(name, "12345678", country="DE")

@@ -151,9 +151,12 @@ def firstrun(wishes: Wishes, boot: str) -> Edits:
     return _script(parts, boot, words)
 
 
-def install_only(boot: str) -> Edits:
-    """Return a script that does nothing but have the agent installed."""
-    return _script([_agent(boot)], boot, ())
+def beside_custom_toml(wishes: Wishes, boot: str) -> Edits:
+    """Return a script for what `custom.toml` has no key for: the locale, and the agent. Without either, nothing."""
+    parts = [_LOCALE.format(locale=shlex.quote(wishes.locale))] if wishes.locale else []
+    if wishes.bundle:
+        parts.append(_agent(boot))
+    return _script(parts, boot, ()) if parts else Edits()
 
 
 def _script(parts: list[str], boot: str, words: tuple[str, ...]) -> Edits:

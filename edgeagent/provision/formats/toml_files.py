@@ -5,12 +5,12 @@ Traps, read in their sources:
     - A Wi-Fi name goes into NetworkManager's key file as it stands: whatever that would take for something else goes
       as `ssid_hex`, or, where there is no such key, as NetworkManager's own list of octets.
     - rpi-preseed's late commands wait for the clock, which without a network never comes: they are told not to.
-    - `custom.toml` runs no commands: the agent needs a first-run script as well.
+    - `custom.toml` runs no commands and has no locale: both need a first-run script as well.
 """
 
 from collections.abc import Mapping
 
-from edgeagent.provision.formats.firstrun import install_only
+from edgeagent.provision.formats.firstrun import beside_custom_toml
 from edgeagent.provision.wishes import Edits, Wishes
 
 PRESEED, CUSTOM = "rpi-preseed.toml", "custom.toml"
@@ -41,9 +41,9 @@ def preseed(wishes: Wishes, boot: str) -> Edits:
 
 
 def custom_toml(wishes: Wishes, boot: str) -> Edits:
-    """Return `custom.toml`, and with a bundle a first-run script that starts its installer."""
-    agent = install_only(boot) if wishes.bundle else Edits()
-    return Edits({CUSTOM: _toml("1", _common(wishes)), **agent.files}, agent.words, agent.dropped)
+    """Return `custom.toml`, and a first-run script where it has no key for something."""
+    beside = beside_custom_toml(wishes, boot)
+    return Edits({CUSTOM: _toml("1", _common(wishes)), **beside.files}, beside.words, beside.dropped)
 
 
 def _common(wishes: Wishes) -> _Sections:
