@@ -18,9 +18,8 @@ KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 WANTED = ("espeak-ng", "libportaudio2")
 """What the wheels do not bring along: the sound system's library, and a voice."""
 THERE = ("alsa-utils", "apt", "bash", "dbus", "network-manager", "openssh-server", "python3-venv", "systemd", "udev")
-"""On Raspberry Pi OS Lite, as far as its sources tell: `ssh`, `network-manager` and `python3-venv` stand in pi-gen's stage 2,
-`alsa-utils` is what raspi-config depends on, the others come with every Debian that systemd starts. Seen on no image: the
-installer puts in only what a system lacks."""
+"""On Raspberry Pi OS Lite, as far as its sources tell: pi-gen's stage 2 has `ssh`, `network-manager`, `python3-venv`,
+raspi-config depends on `alsa-utils`, and the others come with every Debian that systemd starts. Seen on no image."""
 _LINE = re.compile(r"^'\S+' (?P<name>[a-z0-9][a-z0-9+.-]+)_\S+\.deb ", re.MULTILINE)
 
 
