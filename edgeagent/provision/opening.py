@@ -3,6 +3,7 @@
 Rules:
     - A card that is to be changed is opened for us alone (O_EXCL): while anything of it is mounted, the kernel
       refuses it.
+    - An image that is to be changed is locked (lockf): of two that customise it, one is refused.
     - What goes wrong later, as a disk that is full or a card that is pulled out, is such an error as well.
 """
 
@@ -17,6 +18,7 @@ from edgeagent.provision.errors import ImageError
 
 _REMEDIES = {
     errno.EBUSY: "Something uses it: unmount what is on it, also in other programs.",
+    errno.EAGAIN: "Another program has it: wait until that is done.",
     errno.EACCES: "Check who may write it; for a card, run it as root: sudo.",
     errno.EPERM: "Check who may write it; for a card, run it as root: sudo.",
     errno.EROFS: "Look for the slide at the card's side, or copy the image to where it can be written.",
@@ -54,4 +56,12 @@ def remedy(error: OSError, otherwise: str) -> str:
 
 
 def _alone(path: str, flags: int) -> int:
-    return os.open(path, flags | (os.O_EXCL if Path(path).is_block_device() else 0))
+    descriptor = os.open(path, flags | (os.O_EXCL if Path(path).is_block_device() else 0))
+    try:
+        if hasattr(os, "lockf"):  # not on Windows, which lets nobody else write what is open
+            os.lockf(descriptor, os.F_TLOCK, 0)
+    except OSError as error:
+        if error.errno in {errno.EAGAIN, errno.EACCES}:
+            os.close(descriptor)
+            raise OSError(errno.EAGAIN, "in use") from error
+    return descriptor

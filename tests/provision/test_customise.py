@@ -4,6 +4,7 @@ import hashlib
 import os
 import struct
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -236,6 +237,28 @@ def test_a_card_that_somebody_uses_is_left_alone(tmp_path: Path) -> None:
         assert "unmount" in caught.value.remedy
         assert digest(backing) == before
         assert do(device, Wishes(seed=SEED)).changed
+
+
+HOLDS = """
+import os, sys
+descriptor = os.open(sys.argv[1], os.O_RDWR)
+os.lockf(descriptor, os.F_TLOCK, 0)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_an_image_that_another_program_changes_is_left_alone(tmp_path: Path) -> None:
+    image = made(tmp_path / "card.img", TRIXIE)
+    command = [sys.executable, "-c", HOLDS, str(image)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stdin
+        assert child.stdout.readline() == b"locked\n"
+        assert "wait" in refused(image, Wishes(seed=SEED), "cannot be changed: in use").remedy
+        child.stdin.close()
+        child.wait()
+    assert do(image, Wishes(seed=SEED)).changed
 
 
 def test_what_is_no_file_and_no_disk_is_refused(tmp_path: Path) -> None:
