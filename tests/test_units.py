@@ -111,6 +111,57 @@ def test_a_daemon_that_may_do_more_is_seen(machine: Path, given_up: str) -> None
     assert code != 0
 
 
+EVERY_SERVICE = {
+    *("NoNewPrivileges=yes", "CapabilityBoundingSet=", "UMask=0077", "SystemCallArchitectures=native"),
+    *("ProtectSystem=strict", "ProtectHome=yes", "ProtectKernelTunables=yes", "ProtectKernelModules=yes"),
+    *("ProtectKernelLogs=yes", "ProtectControlGroups=yes", "ProtectClock=yes", "ProtectHostname=yes"),
+    *("ProtectProc=invisible", "PrivateTmp=yes", "PrivateUsers=yes", "RestrictNamespaces=yes", "RestrictRealtime=yes"),
+    *("RestrictSUIDSGID=yes", "LockPersonality=yes", "MemoryDenyWriteExecute=yes"),
+}
+"""The score has room for one or two of them: each is missed by name."""
+OPEN = {
+    "edgeagent-firstboot.service": {
+        "CapabilityBoundingSet=",  # writes what is root's and the user's, and sets the clock
+        *("ProtectClock=yes", "ProtectHostname=yes", "ProtectProc=invisible", "PrivateUsers=yes"),
+    },
+    "edgeagent-growroot.service": {
+        "CapabilityBoundingSet=",  # changes the table of a disk, and a mounted file system
+        *("ProtectSystem=strict", "ProtectKernelTunables=yes", "ProtectControlGroups=yes", "ProtectProc=invisible"),
+        *("PrivateTmp=yes", "PrivateUsers=yes", "RestrictNamespaces=yes"),
+    },
+    "edgeagent-refresh-timestamp.service": {"UMask=0077"},  # a web server reads what it publishes
+    "edgeagent-broker-reload.service": {"ProtectProc=invisible", "PrivateUsers=yes"},  # asks systemd as root
+    "edgeagent-console.service": {"PrivateUsers=yes", "MemoryDenyWriteExecute=yes"},
+}
+DAEMON = {
+    *("Type=notify", "NotifyAccess=main", "Restart=always", "RestartSec=2", "WatchdogSec=30", "TimeoutStartSec=120"),
+    *("User=edgeagent", "Group=edgeagent", "SupplementaryGroups=audio", "DevicePolicy=closed"),
+    *("DeviceAllow=char-alsa rw", "StateDirectory=edgeagent", "StateDirectoryMode=0700", "RuntimeDirectory=edgeagent"),
+    *("RuntimeDirectoryMode=0700", "AmbientCapabilities=", "PrivateMounts=yes", "RemoveIPC=yes", "KeyringMode=private"),
+    *("SystemCallFilter=~@privileged", "WantedBy=multi-user.target"),
+}
+"""What else the daemon's unit says, that nothing else would miss."""
+
+
+@pytest.mark.parametrize("unit", [path for path in UNITS if path.suffix == ".service"], ids=lambda path: path.name)
+def test_a_service_gives_up_what_it_does_not_need_by_name(unit: Path) -> None:
+    said = {line.strip() for line in unit.read_text().splitlines()}
+    assert EVERY_SERVICE - said == OPEN.get(unit.name, set())
+    assert unit.name != "edgeagent.service" or said >= DAEMON, DAEMON - said
+
+
+def test_the_daemon_comes_after_the_first_boot_and_that_after_the_root_has_grown() -> None:
+    orders = {
+        ("edgeagent.service", "After"): {"edgeagent-firstboot.service", "sound.target", "time-set.target"},
+        ("edgeagent-firstboot.service", "Before"): {"edgeagent.service"},
+        ("edgeagent-firstboot.service", "After"): {"edgeagent-growroot.service", "systemd-tmpfiles-setup.service"},
+        ("edgeagent-growroot.service", "Before"): {"edgeagent-firstboot.service", "edgeagent.service"},
+    }
+    for (unit, key), others in orders.items():
+        said = re.findall(rf"^{key}=(.*)$", (SYSTEMD / unit).read_text(), re.MULTILINE)
+        assert others <= set(" ".join(said).split()), (unit, key)
+
+
 def test_units_say_nothing_that_systemd_252_does_not_know() -> None:
     newer = ("RestartSteps", "RestartMaxDelaySec", "ImportCredential", "MemoryZSwapMax", "RestartMode", "PrivatePIDs")
     for unit in UNITS:
