@@ -30,7 +30,7 @@ from edgeagent.errors import EdgeAgentError
 from edgeagent.hear import microphone
 from edgeagent.hear.pocketsphinx import speech_detector
 from edgeagent.messages import FRAME_S
-from edgeagent.settings import AgentSettings
+from edgeagent.settings import AgentSettings, WakingSettings
 
 _COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 Ask = Callable[[str], str]
@@ -164,7 +164,13 @@ def _button(trial: Trial) -> Checked:
         press = asyncio.run(_pressed(found, trial.seconds))
     if press is None:
         return Checked("button", "failure", f"line {line.offset} told no press", "Check its line: [board] button.")
-    return Checked("button", "ok", f"a {press} press on line {line.offset}")
+    return Checked("button", "ok", f"a {press} press on line {line.offset}{_of_no_use(trial.settings.waking)}")
+
+
+def _of_no_use(waking: WakingSettings) -> str:
+    """Return what a person may wonder about who presses it and sees nothing happen."""
+    is_asked = waking.words or waking.push_to_talk
+    return "" if is_asked else "; short ones change nothing: it always listens without [waking] push_to_talk or words"
 
 
 async def _pressed(line: InputLine, within_s: float) -> Press | None:

@@ -24,7 +24,7 @@ from edgeagent.board.thermal import Throttling
 from edgeagent.cli.board import board_app
 from edgeagent.cli.board_steps import Trial, run_steps
 from edgeagent.hear.files import frames_of
-from edgeagent.settings import AgentSettings, parse
+from edgeagent.settings import AgentSettings, WakingSettings, parse
 
 SOUND = Path(edgeagent.__file__).parent / "demo" / "sounds" / "kitchen-light.flac"
 NOBODYS = Path("/nonexistent")
@@ -201,6 +201,10 @@ def test_a_person_is_asked_step_by_step_and_may_say_that_it_is_not_well() -> Non
     found = verdicts(trial(found=replace(ZERO, hats=(BONNET,)), lines=bench, ask=ask))
     assert asked == ["Speak", "Did", "Press"]
     assert found["light"] == ("failure", "lamps were red, green and blue, but not as it should")
+    useless = "; short ones change nothing: it always listens without [waking] push_to_talk or words"
+    assert found["button"] == ("ok", f"a short press on line 17{useless}")
+    asked_for = AgentSettings(waking=WakingSettings(push_to_talk=True))
+    found = verdicts(trial(asked_for, replace(ZERO, hats=(BONNET,)), lines=bench, ask=ask))
     assert found["button"] == ("ok", "a short press on line 17")
 
 
