@@ -33,6 +33,7 @@ QUICK = """[Service]
 ExecStart=
 ExecStart=/opt/edgeagent/venv/bin/edgeagent first-boot --wait-s 2 --quiet
 """
+SOON = "[Timer]\nOnUnitInactiveSec=\nOnUnitInactiveSec=1\nRandomizedDelaySec=0\n"
 UNIT = "edgeagent-firstboot.service"
 ENDED = """
 for n in $(seq 240); do
@@ -65,6 +66,7 @@ def machine(folder: Path, card: dict[str, str]) -> Box:
             "boot/firmware/config.txt": "[all]\n",
             "opt/edgeagent/venv/bin/edgeagent": PROGRAM,
             f"etc/systemd/system/{UNIT}.d/20-quick.conf": QUICK,
+            "etc/systemd/system/edgeagent-firstboot.timer.d/20-soon.conf": SOON,
         },
     )
     (made.root / "opt/edgeagent/venv/bin/edgeagent").chmod(0o755)
@@ -88,27 +90,50 @@ def test_a_seed_becomes_settings_a_name_limits_and_lines_of_config_txt(tmp_path:
     setpriv --reuid edgeagent --regid edgeagent --clear-groups cat /etc/edgeagent/edgeagent.toml
     cat /boot/firmware/config.txt
     """
-    code, said = machine(tmp_path, {"seed.toml": SEED}).does(f"{ENDED}{look}", LIBRARIES)
+    one = machine(tmp_path, {"seed.toml": SEED})
+    code, said = one.does(f"{ENDED}{look}", LIBRARIES)
     assert code == 0, said
     assert said.splitlines()[:6] == [
         "success", "kitchen", "kitchen", "root edgeagent 640", str(280 << 20), "audio gpio spi",
     ]  # fmt: skip
     assert 'hat = "respeaker-2mic-v1"' in said
     assert "dtparam=spi=on" in said
+    console = (one.shared / "boot.log").read_text(errors="replace")
+    assert "edgeagent: writing the settings of kitchen" in console, "it is told on the serial console as well"
 
 
-def test_what_stands_in_the_way_is_left_where_the_daemon_reads_it(tmp_path: Path) -> None:
-    look = """
-    systemctl show -P Result edgeagent-firstboot.service
+def test_it_is_begun_only_where_there_is_something_to_do(tmp_path: Path) -> None:
+    looks = [
+        "rm -f /boot/edgeagent/enrol.toml",
+        "mkdir -p /boot/edgeagent; echo no >/boot/edgeagent/enrol.toml",
+        "mv /boot/edgeagent/enrol.toml /boot/firmware/edgeagent/",
+        "rm /boot/firmware/edgeagent/enrol.toml; mv /etc/edgeagent/edgeagent.toml /etc/edgeagent/old",
+    ]
+    asked = f"systemctl start {UNIT} || true; systemctl show -P ConditionResult {UNIT}"
+    steps = "\n".join(f"{look}; {asked} 2>&1 | tail -n 1" for look in looks)
+    code, said = machine(tmp_path, {"seed.toml": SEED}).does(f"{ENDED}{steps}", LIBRARIES)
+    assert (code, said.split()[-4:]) == (0, ["no", "yes", "yes", "yes"]), said
+
+
+def test_what_stands_in_the_way_is_left_where_the_daemon_reads_it_and_tried_again(tmp_path: Path) -> None:
+    look = f"""
+    systemctl show -P Result {UNIT}
     setpriv --reuid edgeagent --regid edgeagent --clear-groups cat /run/edgeagent-firstboot/trouble.json
     ! setpriv --reuid edgeagent --regid edgeagent --clear-groups rm -f /run/edgeagent-firstboot/trouble.json
     cat /boot/firmware/edgeagent/problem.txt
+    systemctl start edgeagent-firstboot.timer
+    for n in $(seq 120); do
+      [ "$(journalctl -q -o cat -u {UNIT} | grep -c '^edgeagent: problem:')" -ge 3 ] && break
+      sleep 1
+    done
+    journalctl -q -o cat -u {UNIT}
     """
     one = machine(tmp_path, {"seed.toml": SEED, "enrol.toml": "no TOML at all"})
     code, said = one.does(f"{ENDED}{look}", LIBRARIES)
     assert code == 0, said
     assert said.startswith("exit-code\n{")
     assert "edgeagent is not enrolled." in said
+    assert said.count("edgeagent: problem:") >= 3, "its timer has begun it anew"
 
 
 def test_it_enrols_as_the_daemons_user_and_reads_what_belongs_to_that(tmp_path: Path) -> None:
