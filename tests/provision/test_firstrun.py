@@ -78,7 +78,8 @@ def test_the_agent_is_installed_at_the_next_boot_and_again_until_it_is(tmp_path:
     assert link.resolve() == (units / "edgeagent-install.service").resolve()
     text = link.read_text()
     assert "ExecStart=/bin/sh /boot/firmware/edgeagent/install.sh\n" in text
-    assert "ExecStartPost=/bin/rm -f /etc/systemd/system/multi-user.target.wants/edgeagent-install.service\n" in text
+    itself = "/etc/systemd/system/multi-user.target.wants/edgeagent-install.service"
+    assert f"ExecStartPost=/bin/rm -f {itself} /etc/systemd/system/edgeagent-install.service\n" in text
 
 
 @pytest.mark.parametrize("name", [b"'; touch /tmp/owned; '", b"$(reboot)", b"`id`", b'caf\xe9\n"\\', "カフェ".encode()])

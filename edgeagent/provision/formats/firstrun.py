@@ -110,7 +110,7 @@ After=local-fs.target
 [Service]
 Type=oneshot
 ExecStart=/bin/sh {boot}/edgeagent/install.sh
-ExecStartPost=/bin/rm -f /etc/systemd/system/multi-user.target.wants/{name}
+ExecStartPost=/bin/rm -f /etc/systemd/system/multi-user.target.wants/{name} /etc/systemd/system/{name}
 TimeoutStartSec=30min
 
 [Install]
