@@ -3,6 +3,7 @@
 Rules:
     - apt fetches and checks them, in a folder of its own with nothing of this machine's: only Debian has it.
     - What every such system has is not fetched, and nothing that demands the very version of a part of it.
+    - Security updates count: a package that is older than its sister on the image may not fit to it.
 """
 
 import re
@@ -13,7 +14,7 @@ from edgeagent.provision.build.plan import SUITES
 from edgeagent.provision.build.programs import run
 from edgeagent.provision.errors import ImageError
 
-MIRROR = "http://deb.debian.org/debian"
+MIRROR, SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 WANTED = ("espeak-ng", "libportaudio2")
 """What the wheels do not bring along: the sound system's library, and a voice."""
@@ -46,7 +47,8 @@ def _options(suite: str, state: Path, mirror: str) -> Sequence[str]:
         (state / name).mkdir(parents=True, exist_ok=True)
     (state / "status").write_bytes(b"")
     sources = state / "etc/sources.list"
-    sources.write_text(f"deb [arch=arm64 signed-by={KEYS}] {mirror} {suite} main\n")
+    places = ((mirror, suite), (mirror, f"{suite}-updates"), (SECURITY, f"{suite}-security"))
+    sources.write_text("".join(f"deb [arch=arm64 signed-by={KEYS}] {place} {name} main\n" for place, name in places))
     settings = {
         "Dir::State": state,
         "Dir::State::status": state / "status",

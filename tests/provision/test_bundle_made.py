@@ -80,6 +80,7 @@ def test_packages_that_a_lean_system_lacks_are_fetched(tmp_path: Path, suite: st
     names = {path.name.split("_")[0] for path in fetched(suite, tmp_path)}
     assert set(WANTED) <= names
     assert not names & {"libc6", "python3", "systemd", "libstdc++6", "bash"}
+    assert f"debian-security {suite}-security main\n" in (tmp_path / ".apt/etc/sources.list").read_text()
     said = installed_onto_a_lean_system(tmp_path)
     assert "0 to remove" in said
     assert all(f"Inst {name} " in said for name in names)
@@ -105,4 +106,4 @@ def installed_onto_a_lean_system(folder: Path) -> str:
     (state / "status").write_text(stanzas)
     (state / "etc/sources.list").write_text("")
     packages = sorted(folder.glob("*.deb"))
-    return run("apt-get", *options, "-s", "--no-download", "-y", "install", *packages)
+    return run("apt-get", *options, "-s", "--no-remove", "-y", "install", *packages)
