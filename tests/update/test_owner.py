@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 from update.updating import GOOD
 
+from edgeagent import BUILT
 from edgeagent.__main__ import app
 from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.release.shop import Offer, Shop
@@ -22,7 +23,7 @@ from edgeagent.update.course import Course, Job
 from edgeagent.update.owner import ask_for, facts_of, journal_of, refreshed
 from edgeagent.update.places import EMBEDDED, trusted_root
 from edgeagent.update.updater import advance, starting
-from edgeagent.update.workplace import BUILT, site_at
+from edgeagent.update.workplace import site_at
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
