@@ -109,7 +109,7 @@ def test_it_is_begun_only_where_there_is_something_to_do(tmp_path: Path) -> None
         "mv /boot/edgeagent/enrol.toml /boot/firmware/edgeagent/",
         "rm /boot/firmware/edgeagent/enrol.toml; mv /etc/edgeagent/edgeagent.toml /etc/edgeagent/old",
     ]
-    asked = f"systemctl start {UNIT} || true; systemctl show -P ConditionResult {UNIT}"
+    asked = f"systemctl stop {UNIT}; systemctl start {UNIT} || true; systemctl show -P ConditionResult {UNIT}"
     steps = "\n".join(f"{look}; {asked} 2>&1 | tail -n 1" for look in looks)
     code, said = machine(tmp_path, {"seed.toml": SEED}).does(f"{ENDED}{steps}", LIBRARIES)
     assert (code, said.split()[-4:]) == (0, ["no", "yes", "yes", "yes"]), said
