@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from installing import SMALL, bundle
-from nspawn import PYTHON, Box, box, marks
+from nspawn import INSIDE, PYTHON, Box, box, marks
 
 pytestmark = marks
 READY = """
@@ -69,3 +69,16 @@ def test_where_neither_starts_both_are_told_and_the_first_ever_stays_to_be_looke
     assert code == 0, said
     assert "\nvenv-1.0-1\n" in said
     assert "venv-1.0-1, which was before, does not do either" in said
+
+
+def test_what_is_taken_away_has_ended_and_leaves_settings_and_state(machine: Box, tmp_path: Path) -> None:
+    first = version(tmp_path, "1.0", READY)
+    away = f"{PYTHON} -P -m edgeagent.install uninstall --python {PYTHON} >/dev/null"
+    look = (
+        "systemctl is-active edgeagent.service || true\nls /opt\nfind /usr/local /etc/systemd -name '*edgeagent*'\n"
+        "ls -d /etc/edgeagent/edgeagent.toml /var/lib/edgeagent"
+    )
+    code, said = machine.does(f"{install(first)} >/dev/null\n{away}\n{look}", first)
+    assert code == 0, said
+    kept = ["/etc/systemd/system/edgeagent.service.d", "/etc/edgeagent/edgeagent.toml", "/var/lib/edgeagent"]
+    assert said.splitlines() == ["inactive", INSIDE.name, *kept], said
