@@ -2,60 +2,27 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Coroutine, Iterator
+import tomllib
 from pathlib import Path
 
 import pytest
-from brokers import Mosquitto, eventually, mosquitto, run
-from fleet.fleet_device import Office, office
-from qemu.images import JOURNEY_S, built, marks, seeded
-from qemu.machine import BOOT_S, ZERO_2_W, Machine, facts, shown, told, virt
+from brokers import Mosquitto
+from fleet.fleet_device import Office
+from qemu.images import CHECKOUT, built, marks, seeded
+from qemu.machine import GENERIC, ZERO_2_W, Machine, facts, shown, told, virt
+from qemu.neighbours import ACTIVE, answers, broker, journey, up
 
 from edgeagent.provision.build.image import Built
 
+__all__ = ["broker"]
 pytestmark = marks
 MOST_SYSTEM_MB = 300
-ACTIVE = "systemctl is-active edgeagent.service"
+PROFILE = tomllib.loads((CHECKOUT / "hardware/boards/rpi-zero-2-w.toml").read_text())
 
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return built(tmp_path_factory.mktemp("image"))
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    with mosquitto() as one:
-        yield one
-
-
-def journey(broker: Mosquitto, steps: Callable[[Office], Coroutine[None, None, None]]) -> None:
-    """Take the steps while everything that the device says is taken down."""
-
-    async def taken() -> None:
-        async with office(broker.port) as fleet:
-            await steps(fleet)
-
-    run(taken(), JOURNEY_S)
-
-
-async def up(fleet: Office, machine: Machine) -> None:
-    """Wait until the daemon is active, and has said so to the broker."""
-    await asyncio.to_thread(machine.until, ACTIVE)
-    await eventually(lambda: fleet.last("state").get("online"), BOOT_S)
-
-
-async def answers(fleet: Office) -> None:
-    """Have it do as if something had been said, and wait for what it makes of it."""
-    before = len(events(fleet))
-    order = {"id": f"asked-{time.time_ns()}", "text": "what time is it", "expires": time.time() + 50}
-    await fleet.send("do/say", json.dumps(order).encode())
-    await eventually(lambda: len(events(fleet)) > before, 120)
-
-
-def events(fleet: Office) -> list[object]:
-    return [one for topic, found in fleet.told.items() if topic.startswith("event") for one in found]
 
 
 def test_it_boots_by_u_boot_answers_over_mqtt_and_is_the_same_after_a_pulled_plug(
@@ -70,12 +37,33 @@ def test_it_boots_by_u_boot_answers_over_mqtt_and_is_the_same_after_a_pulled_plu
             with virt(disk, tmp_path) as machine:
                 await up(fleet, machine)
                 await answers(fleet)
+                settings = tomllib.loads(await asyncio.to_thread(machine.tell, "cat /etc/edgeagent/edgeagent.toml"))
+                assert settings["device"]["board"] == GENERIC
                 identities.append(await asyncio.to_thread(machine.tell, "cat /etc/machine-id"))
                 told({"boot": turn, **await asyncio.to_thread(facts, machine)})
                 machine.pull_plug()
         assert identities[0] == identities[1], "the machine is another one"
 
     journey(broker, steps)
+
+
+async def is_set_up(machine: Machine) -> None:
+    """See that the first boot has found the board, and set it up."""
+    limits, engines = PROFILE["limits"], PROFILE["engines"]
+    board = json.loads(await asyncio.to_thread(machine.tell, "/opt/edgeagent/venv/bin/edgeagent board show --json"))
+    assert board["board"]["id"] == PROFILE["id"]
+    settings = tomllib.loads(await asyncio.to_thread(machine.tell, "cat /etc/edgeagent/edgeagent.toml"))
+    assert settings["device"]["board"] == PROFILE["id"]
+    assert settings["hearing"]["effort"] == engines["effort"]
+    assert settings.get("understanding", {}).get("threads", 1) == limits["threads"]
+    unit = await asyncio.to_thread(shown, machine, "edgeagent.service", "MemoryHigh", "MemoryMax", "DropInPaths")
+    assert (int(unit["MemoryHigh"]) >> 20, int(unit["MemoryMax"]) >> 20) == (
+        limits["memory_high_mb"],
+        limits["memory_max_mb"],
+    )
+    assert "10-board.conf" in unit["DropInPaths"]
+    drop_in = await asyncio.to_thread(machine.tell, "cat /etc/systemd/system/edgeagent.service.d/10-board.conf")
+    assert f"WatchdogSec={limits['watchdog_s']}" in drop_in  # a later drop-in gives an emulator more
 
 
 def test_a_zero_2_w_has_memory_enough_and_a_daemon_that_is_stopped_is_started_anew(
@@ -87,6 +75,7 @@ def test_a_zero_2_w_has_memory_enough_and_a_daemon_that_is_stopped_is_started_an
         with virt(disk, tmp_path, like=ZERO_2_W) as machine:
             await up(fleet, machine)
             await answers(fleet)
+            await is_set_up(machine)
             model = await asyncio.to_thread(machine.tell, "tr -d '\\0' </sys/firmware/devicetree/base/model")
             assert model == ZERO_2_W["model"]
             found = await asyncio.to_thread(facts, machine)
