@@ -42,6 +42,10 @@ def change(folder: Path, name: str, content: bytes) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+def test_a_trial_that_gives_way_to_all_others_has_time_on_a_busy_board() -> None:
+    assert DEFAULT.wall_s >= 3 * DEFAULT.cpu_s
+
+
 def test_the_model_that_ships_passes_beside_itself(candidate: Path) -> None:
     report = self_test("model", candidate, built_in_model())
     assert report.golden > 50
