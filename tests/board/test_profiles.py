@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from qemu.machine import BOOTED
 
 from edgeagent.board.nouns import HatProfile
 from edgeagent.board.profiles import boards, hats
@@ -36,6 +37,10 @@ def test_every_board_and_hat_that_is_promised_has_a_profile() -> None:
 def test_nothing_claims_to_have_been_tried_on_a_real_board() -> None:
     assert {one.status for one in BOARDS.values()} == {"tested-qemu", "untested-hardware", "limited"}
     assert {one.status for one in HATS.values()} == {"untested-hardware", "limited"}
+
+
+def test_only_boards_that_a_journey_boots_are_called_tested() -> None:
+    assert {one.id for one in BOARDS.values() if one.status == "tested-qemu"} == set(BOOTED)
 
 
 @pytest.mark.parametrize("name", sorted(BOARDS))

@@ -29,18 +29,12 @@ ANSWER_S = 120.0
 HOST = "10.0.2.2"
 """What a guest calls the machine that QEMU runs on."""
 ZERO_2_W = {"model": "Raspberry Pi Zero 2 W Rev 1.0", "compatible": ("raspberrypi,model-zero-2-w", "brcm,bcm2837")}
-RASPBERRY_PIS = {"rpi-3b": ("raspi3b", "bcm2837-rpi-3-b.dtb"), "rpi-zero-2-w": ("raspi3ap", "bcm2837-rpi-zero-2-w.dtb")}
-"""By profile: QEMU's machine, and Debian's device tree. The 3A+ has a Zero 2 W's chip and its 512 MB."""
-GENERIC = "generic-arm64"
-"""The profile that QEMU's own board is taken for."""
+GENERIC, ZERO_2_W_PROFILE, RASPI_3B_PROFILE = BOOTED = ("generic-arm64", "rpi-zero-2-w", "rpi-3b")
+"""The profiles of what the journeys boot: they alone may say so."""
+RASPI_3B_TREE = "broadcom/bcm2837-rpi-3-b.dtb"
 _SHELL = """#!/bin/sh
-port=$(sed -n 's/.*probe=\\([^ ]*\\).*/\\1/p' /proc/cmdline)
-if [ -n "$port" ]; then
-  stty -F "$port" raw -echo
-else
-  modprobe virtio_console
-  until port=$(ls /dev/virtio-ports/probe /dev/vport*p1 2>/dev/null | head -n 1) && [ -n "$port" ]; do sleep 0.5; done
-fi
+modprobe virtio_console
+until port=$(ls /dev/virtio-ports/probe /dev/vport*p1 2>/dev/null | head -n 1) && [ -n "$port" ]; do sleep 0.5; done
 exec 3<>"$port"
 while read -r line <&3; do
   sh -c "$line" </dev/null >&3 2>&1
@@ -194,32 +188,30 @@ def virt(image: Path, folder: Path, *, like: dict[str, Any] | None = None, forwa
 
 
 @contextmanager
-def raspberry_pi(profile: str, card: Path, folder: Path) -> Iterator[Machine]:
-    """Run an image as the card of a Raspberry Pi, with Debian's device tree of that board, and the network on USB.
+def raspi3b(card: Path, folder: Path) -> Iterator[Machine]:
+    """Run an image as the card of a Raspberry Pi 3B, with Debian's device tree of it, and the network on USB.
 
-    The card's size is a power of two, as QEMU wants it. Commands go over the second serial line: it has no virtio.
+    The card's size is a power of two, as QEMU wants it. It has no port for commands: it is asked over MQTT.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    machine_name, tree_name = RASPBERRY_PIS[profile]
     there = run("debugfs", "-R", "ls -p /usr/lib", f"{card}?offset={ROOT_START}")
     kernel = next(name for name in there.split("/") if name.startswith("linux-image-"))
     tree = folder / "board.dtb"
-    run("debugfs", "-R", f"dump /usr/lib/{kernel}/broadcom/{tree_name} {tree}", f"{card}?offset={ROOT_START}")
-    console = KERNEL_ARGUMENTS.replace("console=ttyS1,115200 ", "")
+    run("debugfs", "-R", f"dump /usr/lib/{kernel}/{RASPI_3B_TREE} {tree}", f"{card}?offset={ROOT_START}")
     arguments = [
-        "-M", machine_name, "-dtb", str(tree), *loaded(card, folder, f"{console} probe=/dev/ttyS1"),
+        "-M", "raspi3b", "-dtb", str(tree), *loaded(card, folder),
         "-drive", f"file={card},format=raw,if=sd,cache=writethrough",
-        "-netdev", "user,id=net", "-device", "usb-net,netdev=net", "-serial", "chardev:probe",
+        "-netdev", "user,id=net", "-device", "usb-net,netdev=net",
     ]  # fmt: skip
     with started(arguments, folder) as machine:
         yield machine
 
 
-def loaded(image: Path, folder: Path, kernel_arguments: str = KERNEL_ARGUMENTS) -> list[str]:
+def loaded(image: Path, folder: Path) -> list[str]:
     """Return what has QEMU load the kernel of an image."""
     for name in ("vmlinuz", "initrd.img"):
         run("mcopy", "-n", "-o", "-i", f"{image}@@{BOOT_START}", f"::{name}", folder / name)
-    return ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd.img", "-append", kernel_arguments]
+    return ["-kernel", f"{folder}/vmlinuz", "-initrd", f"{folder}/initrd.img", "-append", KERNEL_ARGUMENTS]
 
 
 def device_tree(folder: Path, base: Sequence[str], like: dict[str, Any]) -> Path:

@@ -45,10 +45,10 @@ async def up(fleet: Office, machine: Machine) -> None:
     await online(fleet)
 
 
-async def answers(fleet: Office, sentence: str = "what time is it") -> dict[str, Any]:
-    """Have it do as if something had been said; return what it makes of it."""
+async def answers(fleet: Office, sentence: str = "what time is it", *, behind_s: float = 0.0) -> dict[str, Any]:
+    """Have it do as if something had been said; return what it makes of it. `behind_s` is how far its clock is."""
     before = len(events(fleet))
-    order = {"id": f"asked-{time.time_ns()}", "text": sentence, "expires": time.time() + 50}
+    order = {"id": f"asked-{time.time_ns()}", "text": sentence, "expires": time.time() - behind_s + 40}
     await fleet.send("do/say", json.dumps(order).encode())
     await eventually(lambda: len(events(fleet)) > before, DECIDED_S)
     return events(fleet)[before]

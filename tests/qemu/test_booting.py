@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import time
 import tomllib
 from pathlib import Path
 
@@ -9,15 +11,26 @@ import pytest
 from brokers import Mosquitto
 from fleet.fleet_device import Office
 from qemu.images import CHECKOUT, built, marks, seeded
-from qemu.machine import GENERIC, ZERO_2_W, Machine, facts, shown, told, virt
-from qemu.neighbours import ACTIVE, answers, broker, journey, up
+from qemu.machine import (
+    GENERIC,
+    RASPI_3B_PROFILE,
+    ZERO_2_W,
+    ZERO_2_W_PROFILE,
+    Machine,
+    facts,
+    raspi3b,
+    shown,
+    told,
+    virt,
+)
+from qemu.neighbours import ACTIVE, answers, broker, journey, online, up
 
 from edgeagent.provision.build.image import Built
 
 __all__ = ["broker"]
 pytestmark = marks
 MOST_SYSTEM_MB = 300
-PROFILE = tomllib.loads((CHECKOUT / "hardware/boards/rpi-zero-2-w.toml").read_text())
+PROFILE = tomllib.loads((CHECKOUT / f"hardware/boards/{ZERO_2_W_PROFILE}.toml").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +100,24 @@ def test_a_zero_2_w_has_memory_enough_and_a_daemon_that_is_stopped_is_started_an
             await asyncio.to_thread(machine.until, again)
             fleet.told.pop("state", None)
             await answers(fleet)
+            machine.pull_plug()
+
+    journey(broker, steps)
+
+
+def test_the_same_image_is_the_card_of_a_raspberry_pi_3b(image: Built, broker: Mosquitto, tmp_path: Path) -> None:
+    card = seeded(image.image, tmp_path, broker.port)
+    os.truncate(card, 1 << (card.stat().st_size - 1).bit_length())
+
+    async def steps(fleet: Office) -> None:
+        with raspi3b(card, tmp_path) as machine:
+            await online(fleet)
+            online_s = time.monotonic() - machine.began
+            behind_s = time.time() - fleet.last("state")["at"]  # it has no clock, and nobody here tells it the time
+            await answers(fleet, behind_s=behind_s)
+            born = fleet.last("birth")
+            assert (born["board"], born["hardware"]) == (RASPI_3B_PROFILE, "Raspberry Pi 3 Model B")
+            told({"board": born["hardware"], "online_s": round(online_s, 1)})
             machine.pull_plug()
 
     journey(broker, steps)
