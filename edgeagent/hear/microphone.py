@@ -5,6 +5,7 @@ silence: an utterance that was under way ends, and whoever watches the listening
 mute or too loud is said so, too.
 """
 
+import ctypes
 import logging
 import math
 import threading
@@ -25,6 +26,10 @@ REMEDY = "Plug it in, or end the program that holds it (fuser -v /dev/snd/*), or
 
 MUTE_AFTER_S = 10.0
 """A microphone always hears some noise: this long nothing but zeros comes from one that is switched off."""
+BUFFER_S = 2.0
+"""Sound that the card keeps for a recognizer that is late; by default it is 0.06 s, and the rest is lost."""
+PERIODS = 64
+"""It comes in as many pieces, about a frame each. PortAudio's usual four would each be half a second late."""
 CLIPS_AFTER = 32
 """Clipped frames after which it is said, and then again at every doubling."""
 _FULL_SCALE = 32_767
@@ -172,7 +177,8 @@ def _opened(settings: MicrophoneSettings) -> Iterator[Any]:
 
 def _stream(sounddevice: Any, settings: MicrophoneSettings) -> Any:
     """Return a stream of 16 kHz, or of the card's own rate where it refuses that."""
-    wanted = {"device": settings.device, "channels": 1, "dtype": "int16"}
+    _ask_for_short_periods(sounddevice)
+    wanted = {"device": settings.device, "channels": 1, "dtype": "int16", "latency": BUFFER_S}
     try:
         return sounddevice.RawInputStream(samplerate=SAMPLE_RATE_HZ, blocksize=FRAME_SAMPLES, **wanted)
     except sounddevice.PortAudioError as error:
@@ -181,6 +187,13 @@ def _stream(sounddevice: Any, settings: MicrophoneSettings) -> Any:
         rate_hz = round(sounddevice.query_devices(settings.device, "input")["default_samplerate"])
         log.info("microphone of another rate", extra={"hz": rate_hz})
         return sounddevice.RawInputStream(samplerate=rate_hz, blocksize=round(FRAME_S * rate_hz), **wanted)
+
+
+def _ask_for_short_periods(sounddevice: Any) -> None:
+    """Have ALSA give sound away in short pieces, however much it keeps (pa_linux_alsa.h)."""
+    ask = getattr(ctypes.CDLL(sounddevice._libname), "PaAlsa_SetNumPeriods", None)  # noqa: SLF001  # the library it has found
+    if ask is not None:
+        ask(PERIODS)
 
 
 def _find_cards_anew(sounddevice: Any) -> None:

@@ -244,6 +244,27 @@ def wait_for(lines: IO[str], wanted: str) -> None:
     raise AssertionError(f"it ended without {wanted!r}")
 
 
+KEPT = """
+import statistics, time
+with microphone._opened(settings) as stream:
+    stream.read(512)
+    at = []
+    while len(at) < 60:
+        stream.read(512)
+        at.append(time.monotonic())
+    result["kept_s"] = stream.latency
+    result["usual_gap_s"] = statistics.median(after - before for before, after in zip(at, at[1:]))
+finish()
+"""
+
+
+def test_sound_is_kept_for_a_recognizer_that_is_late_and_comes_in_short_pieces_all_the_same(tmp_path: Path) -> None:
+    with sound_server(tmp_path):
+        got = child(tmp_path, KEPT, device=NAME)
+    assert got["kept_s"] > 1.5
+    assert got["usual_gap_s"] > 0.016, "pieces of several frames arrive at once: most have no gap"
+
+
 ONLY_48_KHZ = """
 import sounddevice
 Real = sounddevice.RawInputStream
