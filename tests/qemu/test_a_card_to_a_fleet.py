@@ -160,12 +160,12 @@ def is_enrolled(card: Card, office: Headquarters, machine: Machine) -> None:
     machine.tell("sync")
     assert card.holds() == []
     assert card.holds(boot_only=False) == []
-    said = machine.tell(f"find {IDENTITY} -printf '%P %y %m %u\\n' | sort")
+    said = machine.tell(f"cd {IDENTITY} && find . -printf '%p %y %m %u\\n' | sort")
     modes = {name: rest for name, _, rest in (line.partition(" ") for line in said.splitlines())}
-    assert modes.pop("current") == "l 777 edgeagent"
+    assert modes.pop("./current") == "l 777 edgeagent"
     assert modes == {
-        "": "d 700 edgeagent", "next": "d 700 edgeagent", "1": "d 700 edgeagent", "1/key.pem": "f 600 edgeagent",
-        "1/ca.pem": "f 644 edgeagent", "1/certificate.pem": "f 644 edgeagent", "1/names.json": "f 644 edgeagent",
+        ".": "d 700 edgeagent", "./next": "d 700 edgeagent", "./1": "d 700 edgeagent", "./1/key.pem": "f 600 edgeagent",
+        "./1/ca.pem": "f 644 edgeagent", "./1/certificate.pem": "f 644 edgeagent", "./1/names.json": "f 644 edgeagent",
     }  # fmt: skip
     size = int(machine.tell("df -B1 --output=size / | tail -n 1"))
     assert size > 0.85 * (CARD_BYTES - ROOT_START), "the root has grown to the card"
