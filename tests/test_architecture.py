@@ -49,7 +49,7 @@ SEAMS = {
         "edgeagent.release.shop",
         "edgeagent.update.durable_updater",
         "edgeagent.update.metadata",
-        "edgeagent.update.owner",
+        "edgeagent.update.roots",
         "edgeagent.update.trusted_set",
         "edgeagent.update.tuf_fetcher",
     },

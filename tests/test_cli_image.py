@@ -27,6 +27,8 @@ from edgeagent.provision.devices import HEAD_BYTES, UNFINISHED
 from edgeagent.provision.enrol_file import read_enrol_file, read_seed
 from edgeagent.provision.errors import ImageError
 from edgeagent.provision.flash_progress import Progress
+from edgeagent.update.places import EMBEDDED
+from edgeagent.update.roots import facts_of
 
 IMAGE = card_image()
 HERE = ("--output", "out")
@@ -412,3 +414,22 @@ def test_help_is_there_for_every_command() -> None:
         assert typed(command, "--help").exit_code == 0
     assert issubclass(ImageError, EdgeAgentError)
     assert issubclass(SettingsError, EdgeAgentError)
+
+
+def test_a_card_gets_a_root_of_trust_that_is_signed_by_its_own_keys_and_no_other(tmp_path: Path) -> None:
+    image = made(tmp_path / "pi.img", TRIXIE)
+    where = ("--update-url", "https://updates.example/fleet/")
+    done("customise", str(image), "--name", "one", *where, "--update-root", str(EMBEDDED))
+    seed = read_seed(get(image, "edgeagent/seed.toml"))
+    assert seed.update_url == where[1]
+    assert facts_of((seed.update_root or "").encode(), "seed") == facts_of(EMBEDDED.read_bytes(), "package")
+    Path("wrong.json").write_text(EMBEDDED.read_text().replace('"threshold": 2', '"threshold": 1'))
+    before = image.read_bytes()
+    told = complaint("customise", str(image), "--name", "one", "--update-root", "wrong.json")
+    assert "not signed by its own keys -> Name the file N.root.json" in told
+    assert image.read_bytes() == before
+    assert "--update-url 'ftp://x': " in complaint("customise", str(image), "--name", "one", "--update-url", "ftp://x")
+    Path("devices.csv").write_text("name,serial\nhall,10000000abcdef01\n")
+    done("batch", "devices.csv", *HERE, *where, "--update-root", str(EMBEDDED))
+    shared = read_seed((Path(HERE[1]) / "hall/edgeagent/seed.toml").read_bytes())
+    assert (shared.update_url, shared.update_root) == (seed.update_url, seed.update_root)

@@ -47,6 +47,8 @@ def customise(
     token_file: given.TokenFile = None,
     serial: given.Serial = None,
     days: given.Days = 7,
+    update_url: given.UpdateUrl = None,
+    update_root: given.UpdateRoot = None,
     bundle: given.Bundle = None,
     hostname: Annotated[str | None, typer.Option(help="Name of the host; else that of the device.")] = None,
     user: Annotated[str | None, typer.Option(help="Who may log in.")] = None,
@@ -70,7 +72,7 @@ def customise(
     from edgeagent.provision.wishes import Wishes, ssh_keys
 
     seed, enrol = given.device_of(
-        Wanted(name, fleet, area, board, hat, microphone, house_broker),
+        Wanted(name, fleet, area, board, hat, microphone, house_broker, update_url, update_root),
         Way(broker, enrolment_port, ca, claim, claim_key),
         TokenWanted(token_file, serial, any_board, days),
     )
@@ -114,6 +116,8 @@ def batch(
     api_token_file: Annotated[Path | None, typer.Option(help="File with the console's API token.")] = None,
     console_ca: Annotated[Path | None, typer.Option(help="PEM file of who has signed the console.")] = None,
     days: given.Days = 7,
+    update_url: given.UpdateUrl = None,
+    update_root: given.UpdateRoot = None,
     bundle: given.Bundle = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only look at the table.")] = False,
@@ -127,7 +131,8 @@ def batch(
     from edgeagent.provision.copies import room_at, room_needed
 
     host, port = given.where(house_broker, HOUSE_PORT) if house_broker else (None, HOUSE_PORT)
-    known = Known(frozenset(boards()), frozenset(hats()), given.now(), fleet, host, port)
+    shared = given.updates(update_url, update_root)
+    known = Known(frozenset(boards()), frozenset(hats()), given.now(), fleet, host, port, shared)
     rows = read_rows(read_text(devices, "Name the table, saved as CSV UTF-8."), str(devices), known)
     enrolment = given.enrolment_of(Way(broker, enrolment_port, ca, claim, claim_key))
     sheet([])  # before a token is made, it is seen that they can be printed
@@ -174,6 +179,8 @@ def jetson_overlay(
     token_file: given.TokenFile = None,
     serial: given.Serial = None,
     days: given.Days = 7,
+    update_url: given.UpdateUrl = None,
+    update_root: given.UpdateRoot = None,
     *,
     any_board: given.AnyBoard = False,
     json: Json = False,
@@ -182,7 +189,7 @@ def jetson_overlay(
     from edgeagent.provision.jetson import Overlay, apply
 
     seed, enrol = given.device_of(
-        Wanted(name, fleet, area, board, hat, microphone, house_broker),
+        Wanted(name, fleet, area, board, hat, microphone, house_broker, update_url, update_root),
         Way(broker, enrolment_port, ca, claim, claim_key),
         TokenWanted(token_file, serial, any_board, days),
     )

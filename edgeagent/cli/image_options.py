@@ -38,6 +38,8 @@ Serial = Annotated[str | None, typer.Option(help="Serial number that the token w
 AnyBoard = Annotated[bool, typer.Option("--any-board", help="The serial number is the card's: any board may take it.")]
 Days = Annotated[int, typer.Option(min=1, max=90, help="How many days the token is good.")]
 Bundle = Annotated[Path | None, typer.Option(help="The agent, as `edgeagent image bundle` makes it.")]
+UpdateUrl = Annotated[str | None, typer.Option(help="Where signed releases come from; else over the fleet's broker.")]
+UpdateRoot = Annotated[Path | None, typer.Option(help="Whose releases are trusted: N.root.json of the publisher.")]
 
 PasswordHash = Annotated[Path | None, typer.Option(help="File with the hash of the password (openssl passwd -6).")]
 WifiPassword = Annotated[Path | None, typer.Option(help="File with its passphrase; else you are asked.")]
@@ -54,6 +56,8 @@ class Wanted:
     hat: str | None
     microphone: str | None
     house: str | None
+    update_url: str | None = None
+    update_root: Path | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -92,6 +96,7 @@ def seed_of(wanted: Wanted, now: datetime) -> "Seed | None":
         return None
     host, port = where(wanted.house, HOUSE_PORT) if wanted.house else (None, HOUSE_PORT)
     given = {key: getattr(wanted, key) for key in ("name", "fleet", "area", "board", "hat", "microphone")}
+    given |= updates(wanted.update_url, wanted.update_root)
     said = {key: value for key, value in given.items() if value is not None}
     _check_profiles(wanted)
     try:
@@ -100,8 +105,18 @@ def seed_of(wanted: Wanted, now: datetime) -> "Seed | None":
         first = error.errors()[0]
         key = str(first["loc"][0])
         raise SettingsError(
-            f"--{key} {given.get(key)!r:.80}: {expected(key, first['msg'])}", remedy="See --help."
+            f"--{key.replace('_', '-')} {given.get(key)!r:.80}: {expected(key, first['msg'])}", remedy="See --help."
         ) from error
+
+
+def updates(url: str | None, root: Path | None) -> dict[str, str | None]:
+    """Return what a seed says of updates. Raise UpdateError if the root of trust is none, or not signed by itself."""
+    if root is None:
+        return {"update_url": url, "update_root": None}
+    from edgeagent.update.roots import look_at_root
+
+    content, _ = look_at_root(root)
+    return {"update_url": url, "update_root": content.decode()}
 
 
 def device_of(wanted: Wanted, way: Way, token: TokenWanted) -> "tuple[Seed | None, EnrolFile | None]":

@@ -27,7 +27,8 @@ def trust_root(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Trust a publisher from now on, in place of the one before."""
-    from edgeagent.update.owner import look_at_root, trust
+    from edgeagent.update.owner import trust
+    from edgeagent.update.roots import look_at_root
 
     state = settings_of(settings).device.state_dir
     content, facts = look_at_root(file)

@@ -47,6 +47,8 @@ class Known:
     fleet: str = "home"
     broker_host: str | None = None
     broker_port: int = 1883
+    shared: Mapping[str, str | None] = field(default_factory=dict)
+    """What else the seeds of all of them say, by key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,9 @@ def _seed(told: Mapping[str, str], known: Known) -> Seed:
     given.setdefault("fleet", known.fleet)
     given.setdefault("name", "")  # the default is no name for one of many
     return Seed.model_validate(
-        given | {"built": known.now, "broker_host": known.broker_host, "broker_port": known.broker_port}
+        given
+        | dict(known.shared)
+        | {"built": known.now, "broker_host": known.broker_host, "broker_port": known.broker_port}
     )
 
 

@@ -88,6 +88,18 @@ def _blocks(text: str) -> str:
     )
 
 
+def _root(text: str) -> str:
+    """Return a root of trust in one line; its signature does not hang on blanks. Raise ValueError if it is none."""
+    try:
+        found = json.loads(text)
+        is_root = found["signed"]["_type"] == "root" and bool(found["signatures"])
+    except (ValueError, TypeError, LookupError, RecursionError):
+        is_root = False
+    if not is_root:
+        raise ValueError("expected a root of trust, as in N.root.json")
+    return json.dumps(found, separators=(",", ":"))
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A name on the bus that is a host name, too."""
 Plain = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain)]
@@ -118,6 +130,10 @@ class Seed(Settings):
     """The MQTT broker that the devices of the house are on; when absent, edgeagent starts its own."""
     broker_port: Port = 1883
     """Port of that broker."""
+    update_url: Annotated[str, Field(pattern=r"^https?://[^\s]{1,400}$")] | None = None
+    """Where signed releases come from; when absent, they come over the fleet's broker, if a root of trust is there."""
+    update_root: Annotated[str, Field(max_length=32 << 10), AfterValidator(_root)] | None = None
+    """Whose releases are trusted: a root of trust (TUF), which is public."""
     built: AwareDatetime
     """When this was written: no clock is earlier than that."""
 
@@ -180,7 +196,7 @@ def expected(key: str, said: str) -> str:
 
 
 Card = TypeVar("Card", Seed, EnrolFile)
-_REMEDIES = {
+_REMEDIES: dict[type[Settings], str] = {
     Seed: "Mend seed.toml on the boot partition, or write it anew with `edgeagent image customise`.",
     EnrolFile: "Write enrol.toml anew with `edgeagent image customise` and a new token.",
 }

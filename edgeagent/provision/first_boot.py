@@ -33,6 +33,7 @@ from edgeagent.provision.telling import Teller
 from edgeagent.settings import AgentSettings, load
 from edgeagent.unenrolled import Standing, leave
 from edgeagent.update.on_disk import make_folder
+from edgeagent.update.places import TRUST
 
 MOST_STEPS = 12
 """Twice as many as there are: a step that changes nothing must not be taken for ever."""
@@ -154,12 +155,22 @@ class _FirstBoot:
             seed = Seed(built=BUILT)
         for note in board.set_up(seed):  # all before the settings, which say that it has been done
             self._teller.line(printable(note))
+        self._trust(seed)
         self._teller.doing(f"writing the settings of {seed.name}")
         text = first_settings(seed, board.hardware(seed), board.state_dir)
         self._has_changed = board.settings_file.exists()  # a daemon may run with those
         name_host(board.root, seed.name)
         make_folder(board.settings_file.parent)
         write_durably(board.settings_file, text.encode(), mode=0o640)
+
+    def _trust(self, seed: Seed) -> None:
+        """Have the root of trust that the card carries, where there is none: an owner's stays."""
+        file = self._board.state_dir / TRUST
+        if seed.update_root is None or file.exists():
+            return
+        self._teller.doing("trusting the publisher of the card's root of trust")
+        make_folder(file.parent)
+        write_durably(file, seed.update_root.encode(), mode=0o644)
 
     def _own_settings(self) -> None:
         """Have the daemon's group read the settings: root writes them."""

@@ -59,6 +59,10 @@ def first_settings(seed: Seed, hardware: Hardware, state_dir: Path) -> str:
         lines += ["", "[microphone]", f"device = {_text(seed.microphone)}"]
     if hardware.hat:
         lines += ["", "[board]", f"hat = {_text(hardware.hat)}"]
+    if seed.update_url:
+        lines += ["", "[update]", f"url = {_text(seed.update_url)}"]
+    elif seed.update_root:
+        lines += ["", "[update]", "over_bus = true"]
     lines += _better(hardware, frozenset(lines))
     return _checked("\n".join(lines) + "\n")
 

@@ -1,5 +1,6 @@
 """The first boot sets the machine up for its board: settings, limits of the daemon's unit, config.txt."""
 
+import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from edgeagent.provision.first_boot import first_boot
 from edgeagent.provision.first_boot_board import Board, hardware_of, set_up, this_board
 from edgeagent.provision.telling import Teller
 from edgeagent.settings import AgentSettings, load
+from edgeagent.update.places import EMBEDDED, TRUST, trusted_root
+from edgeagent.update.roots import facts_of
 
 ZERO_2_W = b"raspberrypi,model-zero-2-w\0brcm,bcm2837\0"
 SEED = Seed(built=datetime(2026, 1, 1, tzinfo=UTC))
@@ -78,3 +81,28 @@ def test_the_boards_name_in_the_seed_goes_before_what_is_found(device: NewDevice
     assert ("hearing", "effort", "light") not in own.better
     assert not [line for line in set_up(device.root, seed) if "config.txt" in line], "no line of a Zero 2 W"
     assert "MemoryMax=280M" not in (device.root / DROP_IN).read_text()
+
+
+def test_a_card_may_say_whose_releases_are_trusted_and_where_they_come_from(device: NewDevice) -> None:
+    root = EMBEDDED.read_text()
+    seed = Seed.model_validate(
+        SEED.model_dump() | {"update_url": "https://updates.example/fleet/", "update_root": root}
+    )
+    settings = boots(device, seed)
+    assert (settings.update.url, settings.update.over_bus) == ("https://updates.example/fleet/", False)
+    kept = trusted_root(device.state)
+    assert kept is not None
+    assert facts_of(kept, "card") == facts_of(root.encode(), "package")
+    assert stat.S_IMODE((device.state / TRUST).stat().st_mode) == 0o644, "the daemon reads what root has written"
+
+
+def test_releases_come_over_the_fleets_broker_where_the_card_has_no_address(device: NewDevice) -> None:
+    settings = boots(device, Seed.model_validate(SEED.model_dump() | {"update_root": EMBEDDED.read_text()}))
+    assert (settings.update.url, settings.update.over_bus) == (None, True)
+
+
+def test_whom_the_owner_trusts_stays_whatever_a_card_says(device: NewDevice) -> None:
+    device.state.mkdir()
+    (device.state / TRUST).write_bytes(b"mine")
+    boots(device, Seed.model_validate(SEED.model_dump() | {"update_root": EMBEDDED.read_text()}))
+    assert (device.state / TRUST).read_bytes() == b"mine"

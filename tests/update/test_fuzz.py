@@ -26,8 +26,8 @@ from edgeagent.update.journal import Journal
 from edgeagent.update.kept import HIGHEST_SECURITY, Kept, Quarantined
 from edgeagent.update.manifest import read_manifest
 from edgeagent.update.metadata import TrustedMetadata
-from edgeagent.update.owner import facts_of
 from edgeagent.update.progress import PROGRESS, progress_in
+from edgeagent.update.roots import facts_of
 from edgeagent.update.transports import FolderTransport
 from edgeagent.update.trusted_time import BoardClock
 from edgeagent.voice_health import VoiceHealth

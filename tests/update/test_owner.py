@@ -20,8 +20,9 @@ from edgeagent.errors import EdgeAgentError, UpdateError
 from edgeagent.release.shop import Offer, Shop
 from edgeagent.settings import load
 from edgeagent.update.course import Course, Job
-from edgeagent.update.owner import ask_for, facts_of, journal_of, refreshed
+from edgeagent.update.owner import ask_for, journal_of, refreshed
 from edgeagent.update.places import EMBEDDED, trusted_root
+from edgeagent.update.roots import facts_of
 from edgeagent.update.updater import advance, starting
 from edgeagent.update.workplace import site_at
 
