@@ -8,7 +8,6 @@ import json
 import mmap
 import os
 import time
-from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,16 +40,8 @@ STATE = "/var/lib/edgeagent"
 IDENTITY = f"{STATE}/identity"
 SETTINGS = "/etc/edgeagent/edgeagent.toml"
 ENROL_FILE = "/boot/firmware/edgeagent/enrol.toml"
-UPDATES = """
-[update]
-url = "{url}"
-confirm_after_s = 20
-confirm_quiet_after_s = 20
-"""
-"""What an owner adds to the settings; a release is on probation for a quarter of an hour and more elsewhere.
-
-With it goes the root of trust, as `edgeagent update trust` leaves it: a card carries neither.
-"""
+HASTE = r"sed -i '/^\[update\]$/a confirm_after_s = 20\nconfirm_quiet_after_s = 20'"
+"""A release is on probation for a quarter of an hour and more elsewhere."""
 AT_1970 = ("-rtc", "base=1970-01-01T00:00:00")
 
 
@@ -92,6 +83,7 @@ def customised(image: Path, office: Headquarters, folder: Path) -> Card:
     os.truncate(disk, CARD_BYTES)
     (made,) = office.fleet("tokens", "new", SERIAL, DEVICE)
     (folder / "token").write_text(made["secret"])
+    (folder / "1.root.json").write_bytes(office.root_of_trust)
     devices = office.broker.folder / "devices"
     plan, began = office.broker.plan, time.time()
     report = json.loads(
@@ -99,7 +91,8 @@ def customised(image: Path, office: Headquarters, folder: Path) -> Card:
             "image", "customise", disk, "--name", "new-1", "--area", "kitchen", "--fleet", FLEET,
             "--house-broker", f"{HOST}:{office.house.port}", "--broker", f"{HOST}:{plan.port}",
             "--enrolment-port", plan.enrolment_port, "--ca", devices / "ca.pem", "--claim", devices / "claim.pem",
-            "--claim-key", devices / "claim.key", "--token-file", folder / "token", "--serial", SERIAL, "--json",
+            "--claim-key", devices / "claim.key", "--token-file", folder / "token", "--serial", SERIAL,
+            "--update-url", office.repository, "--update-root", folder / "1.root.json", "--json",
         )
     )  # fmt: skip
     told({"customise_s": round(time.time() - began, 1)})
@@ -118,11 +111,6 @@ def is_online(office: Headquarters, since: float) -> bool:
     return bool(found["online"] and found["online_since"] > since)
 
 
-def write_to(machine: Machine, path: str, content: bytes) -> None:
-    """Add to a file in the guest, as its root."""
-    machine.tell(f"echo {b64encode(content).decode()} | base64 -d >>{path} && sync {path}")
-
-
 def sums_of(machine: Machine, *names: str) -> str:
     """Return the hashes of files of an identity."""
     return machine.tell(f"cd {IDENTITY} && sha256sum {' '.join(names)} | cut -d' ' -f1")
@@ -135,9 +123,7 @@ def is_begun_and_cut_off(card: Card, office: Headquarters, folder: Path) -> None
         until(lambda: "waiting for the time from the network" in machine.said(), BOOT_S)
         assert "writing the settings of new-1" in machine.said()
         assert float(machine.tell("date +%s")) < card.written, "no certificate counts yet"
-        write_to(machine, SETTINGS, UPDATES.format(url=office.repository).encode())
-        write_to(machine, "/run/root.json", office.root_of_trust)
-        machine.tell(f"install -o edgeagent -g edgeagent -m 600 /run/root.json {STATE}/root.json && sync")
+        machine.tell(f"{HASTE} {SETTINGS} && sync {SETTINGS}")
         until(lambda: f"enrolling at {HOST} for the fleet {FLEET}, serial number {SERIAL}" in machine.said(), BOOT_S)
         assert card.written - 1 <= float(machine.tell("date +%s")) < time.time(), "its clock is the card's"
         until(lambda: "PUBLISH from claim-1" in office.broker.log, BOOT_S)
