@@ -25,7 +25,7 @@ from qemu.headquarters import (
     time_server,
     until,
 )
-from qemu.images import built, emulated, marks
+from qemu.images import emulated, marks
 from qemu.machine import ANSWER_S, BOOT_S, HOST, ZERO_2_W, Machine, copy_of, facts, put, told, virt
 
 from edgeagent.provision.build.plan import BOOT_START, ROOT_START
@@ -62,11 +62,6 @@ class Card:
         with self.disk.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
             ends = (BOOT_START, ROOT_START) if boot_only else (0, len(raw))
             return [one for one in self.secrets if raw.find(one, *ends) >= 0]
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built(tmp_path_factory.mktemp("image")).image
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import time
 import tomllib
 from pathlib import Path
 
-import pytest
 from brokers import Mosquitto
 from fleet.fleet_device import Office
-from qemu.images import CHECKOUT, built, marks, seeded
+from qemu.images import CHECKOUT, marks, seeded
 from qemu.machine import (
     GENERIC,
     RASPI_3B_PROFILE,
@@ -25,23 +24,16 @@ from qemu.machine import (
 )
 from qemu.neighbours import ACTIVE, answers, broker, journey, online, up
 
-from edgeagent.provision.build.image import Built
-
 __all__ = ["broker"]
 pytestmark = marks
 MOST_SYSTEM_MB = 300
 PROFILE = tomllib.loads((CHECKOUT / f"hardware/boards/{ZERO_2_W_PROFILE}.toml").read_text())
 
 
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    return built(tmp_path_factory.mktemp("image"))
-
-
 def test_it_boots_by_u_boot_answers_over_mqtt_and_is_the_same_after_a_pulled_plug(
-    image: Built, broker: Mosquitto, tmp_path: Path
+    image: Path, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    disk = seeded(image.image, tmp_path, broker.port)
+    disk = seeded(image, tmp_path, broker.port)
 
     async def steps(fleet: Office) -> None:
         identities = []
@@ -80,9 +72,9 @@ async def is_set_up(machine: Machine) -> None:
 
 
 def test_a_zero_2_w_has_memory_enough_and_a_daemon_that_is_stopped_is_started_anew(
-    image: Built, broker: Mosquitto, tmp_path: Path
+    image: Path, broker: Mosquitto, tmp_path: Path
 ) -> None:
-    disk = seeded(image.image, tmp_path, broker.port, watchdog_s=60)
+    disk = seeded(image, tmp_path, broker.port, watchdog_s=60)
 
     async def steps(fleet: Office) -> None:
         with virt(disk, tmp_path, like=ZERO_2_W) as machine:
@@ -105,8 +97,8 @@ def test_a_zero_2_w_has_memory_enough_and_a_daemon_that_is_stopped_is_started_an
     journey(broker, steps)
 
 
-def test_the_same_image_is_the_card_of_a_raspberry_pi_3b(image: Built, broker: Mosquitto, tmp_path: Path) -> None:
-    card = seeded(image.image, tmp_path, broker.port)
+def test_the_same_image_is_the_card_of_a_raspberry_pi_3b(image: Path, broker: Mosquitto, tmp_path: Path) -> None:
+    card = seeded(image, tmp_path, broker.port)
     os.truncate(card, 1 << (card.stat().st_size - 1).bit_length())
 
     async def steps(fleet: Office) -> None:
