@@ -1,6 +1,7 @@
 """The files of the boot partition: read as any editor leaves them, mistakes told by line, secrets never."""
 
 import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,11 @@ def test_what_is_no_text_of_ours_is_told(raw: bytes, words: str) -> None:
 def test_every_key_has_its_meaning() -> None:
     kinds: tuple[type[Settings], ...] = (Seed, EnrolFile)
     assert all(field.description for kind in kinds for field in kind.model_fields.values())
+
+
+@pytest.mark.parametrize("root", ["no JSON", "[]", "{}", '{"signed": {"_type": "targets"}, "signatures": [{}]}',
+                                  '{"signed": {"_type": "root"}, "signatures": []}'])  # fmt: skip
+def test_what_is_no_root_of_trust_is_told_by_its_key(root: str) -> None:
+    raw = f"built = 2026-01-01T00:00:00Z\nupdate_root = {json.dumps(root)}\n".encode()
+    with pytest.raises(ImageError, match=r"(?s)seed\.toml.*update_root.*expected a root of trust"):
+        read_seed(raw, "seed.toml")
