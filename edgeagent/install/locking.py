@@ -18,10 +18,15 @@ def closure(top: str, extras: Sequence[str], environment: Mapping[str, str] | No
     """Return the names of all that a project which is installed here needs, without itself, as indexes write them.
 
     `environment` is what markers see, without one this machine. Raise InstallError for a project that is not installed
-    here: what it needs is not known then. It is asked in a checkout alone, whose environment has `packaging`.
+    here, or as it was before it had one of the extras: what it needs is not known then. It is asked in a checkout alone, whose environment has `packaging`.
     """
     from packaging.utils import canonicalize_name  # noqa: PLC0415  # see above
 
+    _required(top)
+    if unknown := sorted(set(extras) - set(metadata.metadata(top).get_all("Provides-Extra") or ())):
+        raise InstallError(
+            f"{top} is installed here as it was before it had {', '.join(unknown)}", remedy="Type: make setup"
+        )
     known: dict[str, set[str]] = {}
     waiting = [(top, frozenset(extras))]
     while waiting:

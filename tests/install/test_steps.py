@@ -176,6 +176,14 @@ def test_the_daemon_needs_a_part_of_the_lock_for_every_python() -> None:
         chosen(lock, {"nothing-such"})
 
 
+def test_what_a_checkout_needs_is_not_known_before_it_is_set_up_anew() -> None:
+    with pytest.raises(InstallError, match="before it had lamps") as caught:
+        closure(PROJECT, ("board", "lamps"))
+    assert caught.value.remedy == "Type: make setup"
+    with pytest.raises(InstallError, match="no-such-project: not installed here"):
+        closure("no-such-project", ())
+
+
 def test_only_a_checkout_is_installed_without_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(InstallError, match="no checkout") as caught:
         made_of_checkout(tmp_path / "out", tmp_path)
