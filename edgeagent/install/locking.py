@@ -18,7 +18,8 @@ def closure(top: str, extras: Sequence[str], environment: Mapping[str, str] | No
     """Return the names of all that a project which is installed here needs, without itself, as indexes write them.
 
     `environment` is what markers see, without one this machine. Raise InstallError for a project that is not installed
-    here, or as it was before it had one of the extras: what it needs is not known then. It is asked in a checkout alone, whose environment has `packaging`.
+    here, or as it was before it had one of the extras: what it needs is not known then. It is asked in a checkout
+    alone, whose environment has `packaging`.
     """
     from packaging.utils import canonicalize_name  # noqa: PLC0415  # see above
 
