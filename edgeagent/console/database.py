@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
+from edgeagent import write_ahead
 from edgeagent.console.errors import AwayError, ConsoleError
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,8 @@ def _make_private(_dialect: object, _record: object, arguments: list[Any], _more
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions begin where we say so, not where Python's module thinks
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=67108864"):
+    write_ahead.switch_on(connection)
+    for pragma in ("synchronous=NORMAL", "foreign_keys=ON", "journal_size_limit=67108864"):
         connection.execute(f"PRAGMA {pragma}").close()
 
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgeagent import write_ahead
+
 log = logging.getLogger(__name__)
 
 _FORM = 1
@@ -95,7 +97,7 @@ class SafeDatabase:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
-            database.execute("PRAGMA journal_mode=WAL")
+            write_ahead.switch_on(database)
             database.execute("PRAGMA synchronous=FULL")
             verdict = database.execute("PRAGMA quick_check").fetchone()
             (form,) = database.execute("PRAGMA user_version").fetchone()

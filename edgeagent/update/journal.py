@@ -18,6 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from edgeagent import write_ahead
 from edgeagent.errors import UpdateError
 from edgeagent.update.course import Course, Job, Told, Wish, columns_of, course_of, refuse_bad
 from edgeagent.update.on_disk import sync_folder
@@ -274,7 +275,7 @@ def _goes_before(rival: Job, job: Job) -> bool:
 def _opened(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
     try:
-        database.execute("PRAGMA journal_mode=WAL")
+        write_ahead.switch_on(database)
         database.execute("PRAGMA synchronous=FULL")
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         _check(database)
