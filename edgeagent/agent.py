@@ -279,16 +279,22 @@ class Agent:
 
     async def obey_orders(self) -> None:
         """Carry out orders from the bus, for ever; those that were waiting for us wait until the devices are known."""
+        await self.bus.until(connected=True)
         await self.settle()
         await self.orders.obey()
 
     async def settle(self) -> None:
-        """Wait until the devices that are there have announced themselves and can be understood."""
+        """Wait until the devices that are there have announced themselves and can be understood.
+
+        It takes a while at most, and again a while from when the broker is there.
+        """
         began = quiet_since = time.monotonic()
-        version = self.devices.version
+        version, was_connected = self.devices.version, False
         most_s = SETTLE_MOST_S if self._plant is None else PLANT_SETTLES_S
         while (now := time.monotonic()) - began < most_s:
-            if self.devices.version != version:
+            if self.bus.is_connected and not was_connected:
+                began, was_connected = now, True
+            if self.devices.version != version or not self.bus.is_answered:
                 quiet_since, version = now, self.devices.version
             is_quiet = now - quiet_since > 2 * QUIET_S and self._compiled == version
             if self.bus.is_connected and is_quiet and self._is_plant_known():

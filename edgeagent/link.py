@@ -108,6 +108,11 @@ class Bus:
         return self._subscriptions.is_complete
 
     @property
+    def is_answered(self) -> bool:
+        """Tell whether the broker has granted or refused everything that was asked for."""
+        return self._subscriptions.is_answered
+
+    @property
     def protocol(self) -> Version:
         """The version of MQTT that is spoken, or tried next."""
         return self._last.version if self._last else self._versions[0]

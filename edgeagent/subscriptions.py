@@ -30,6 +30,11 @@ class Subscriptions:
         """Tell whether everything that is wanted has been granted."""
         return self._wanted.keys() <= self._granted
 
+    @property
+    def is_answered(self) -> bool:
+        """Tell whether everything that is wanted has been granted or refused."""
+        return self._wanted.keys() <= self._granted | self._refused
+
     def fresh(self, filters: Iterable[str], qos: int) -> list[str]:
         """Return those filters that are not wanted yet with this quality of service."""
         return [pattern for pattern in filters if self._wanted.get(pattern) != qos]

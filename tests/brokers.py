@@ -149,7 +149,10 @@ def _write(path: Path, content: bytes) -> None:
 
 
 class Proxy:
-    """A way to a broker that can be cut, and frozen: frozen, it takes bytes and passes none on, nor an end."""
+    """A way to a broker that can be cut, and frozen: frozen, it takes bytes and passes none on, nor an end.
+
+    What the broker says comes `late_s` later.
+    """
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -157,6 +160,7 @@ class Proxy:
         self._is_open = asyncio.Event()
         self._is_open.set()
         self.connections = 0
+        self.late_s = 0.0
 
     def freeze(self) -> None:
         self._is_open.clear()
@@ -180,14 +184,15 @@ class Proxy:
         mine = [writer, to_writer]
         self._writers += mine
         try:
-            await asyncio.gather(self._pass(reader, to_writer), self._pass(to_reader, writer))
+            await asyncio.gather(self._pass(reader, to_writer), self._pass(to_reader, writer, self.late_s))
         finally:
             for end in mine:
                 end.transport.abort()
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late_s: float = 0.0) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
+                await asyncio.sleep(late_s)
                 await self._is_open.wait()
                 if writer.transport.is_closing():
                     return

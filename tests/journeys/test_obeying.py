@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, run
+from brokers import HAS_MOSQUITTO, Mosquitto, eventually, mosquitto, proxy, run
 from brokers import settings as broker_settings
 
 from edgeagent.agent import TAUGHT, Agent, Parts
@@ -129,6 +129,26 @@ def test_a_retained_or_expired_order_is_ignored(tmp_path: Path) -> None:  # A47,
                 assert here.house.state("kitchen_light")["POWER"] == "OFF"
 
     run(journey(), 60)
+
+
+def test_an_order_that_waited_at_the_broker_waits_until_the_devices_are_known(tmp_path: Path) -> None:
+    async def test(here: World) -> None:
+        other = DeviceSettings(id="other", area="Kitchen", state_dir=tmp_path / "other")
+        settings = here.agent.settings.model_copy(update={"device": other})
+        async with opened(settings, Parts(here.steps.append), Reports(other)) as agent:
+            await eventually(lambda: agent.bus.is_connected and agent.bus.is_answered)
+        body = {"id": "order-1", "text": LIGHT_ON, "expires": time.time() + 60}
+        topic = ORDERS.replace("edgeagent", "other")
+        await here.stranger.deliver(Message(topic, json.dumps(body).encode(), qos=1))
+        async with proxy(here.broker.port) as (way, port):
+            way.late_s = 1.0  # it has the order a second before the broker answers what it asks for
+            settings = settings.model_copy(update={"broker": broker_settings(port)})
+            here.steps.clear()
+            async with opened(settings, Parts(here.steps.append), Reports(other)):
+                await eventually(lambda: here.of(Outcome) or here.of(Rejection), within_s=20)
+        assert [outcome.status for outcome in here.of(Outcome)] == ["done"], here.steps
+
+    check(test, tmp_path)
 
 
 def test_while_the_broker_is_away_orders_fail_and_are_never_sent_later(tmp_path: Path) -> None:
