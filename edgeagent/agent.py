@@ -75,7 +75,8 @@ QUIET_S = 0.3
 """Announcements come in a burst: when none has come for this long, the names are compiled."""
 SETTLE_MOST_S = 3.0
 PLANT_SETTLES_S = 8.0
-"""After this long, what has been announced by then must do."""
+ORDERS_SETTLE_MOST_S = 15.0
+"""After this long, what has been announced by then must do; orders are looked at once, and do not last much longer."""
 TAUGHT = "taught"
 LOOK_AT_LESSONS_S = 2.0
 LOOK_AT_NAMES_S = 1.0
@@ -280,17 +281,18 @@ class Agent:
     async def obey_orders(self) -> None:
         """Carry out orders from the bus, for ever; those that were waiting for us wait until the devices are known."""
         await self.bus.until(connected=True)
-        await self.settle()
+        await self.settle(ORDERS_SETTLE_MOST_S)  # each is looked at once, and refused if its device is not known yet
         await self.orders.obey()
 
-    async def settle(self) -> None:
+    async def settle(self, most_s: float = SETTLE_MOST_S) -> None:
         """Wait until the devices that are there have announced themselves and can be understood.
 
         It takes a while at most, and again a while from when the broker is there.
         """
         began = quiet_since = time.monotonic()
         version, was_connected = self.devices.version, False
-        most_s = SETTLE_MOST_S if self._plant is None else PLANT_SETTLES_S
+        if self._plant is not None:
+            most_s = max(most_s, PLANT_SETTLES_S)
         while (now := time.monotonic()) - began < most_s:
             if self.bus.is_connected and not was_connected:
                 began, was_connected = now, True

@@ -1,7 +1,7 @@
 """Orders from the bus: each once, only while it is fresh; what cannot wait does not.
 
-Rules: an order is remembered on disk before it is acknowledged and before it is carried out; the emergency stop and the
-answer to a question pass all others.
+Rules: an order is remembered on disk before it is acknowledged and before it is carried out; one that has expired while
+it waited for others is not carried out; the emergency stop and the answer to a question pass all others.
 """
 
 import asyncio
@@ -68,7 +68,11 @@ class Orders:
         """Do what orders say, one after the other, for ever."""
         while True:
             order = await self._waiting.get()
-            await self._obeying.obey_text(order.text)
+            if time.time() > order.expires:
+                about = {"reason": "expired", "order": order.id, "detail": "while it waited"}
+                log.warning("order refused", extra=about)
+            else:
+                await self._obeying.obey_text(order.text)
 
     async def obey_urgent(self) -> None:
         """Do what cannot wait for what is being done, for ever."""

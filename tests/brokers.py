@@ -192,10 +192,12 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, late_s: float = 0.0) -> None:
         with suppress(OSError):
             while data := await reader.read(65536):
-                await asyncio.sleep(late_s)
                 await self._is_open.wait()
                 if writer.transport.is_closing():
                     return
+                if late_s:
+                    asyncio.get_running_loop().call_later(late_s, writer.write, data)
+                    continue
                 writer.write(data)
                 await writer.drain()
             await self._is_open.wait()

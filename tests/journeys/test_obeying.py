@@ -181,6 +181,21 @@ def test_the_emergency_stop_does_not_wait_for_what_is_being_done(tmp_path: Path)
     check(test, tmp_path)
 
 
+def test_an_order_that_waited_too_long_for_others_is_not_carried_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(here: World) -> None:
+        here.house.break_down("kitchen_light", "dead")
+        await here.order("slow")  # takes the whole deadline of 2 s
+        await here.order("late", expires_in_s=1, text="close the living room blinds")
+        await here.order("patient", text="what time is it")
+        await eventually(here.told_the_time)
+        assert [step.intent for step in here.steps if isinstance(step, Command)] == ["turn_on", "get_time"]
+        assert [getattr(line, "order", None) for line in caplog.records if line.message == "order refused"] == ["late"]
+
+    check(test, tmp_path)
+
+
 def _is_of_the_stop(step: Step) -> bool:
     return isinstance(step, Answer) and step.text == "There is no machine to stop."
 
