@@ -1,8 +1,7 @@
-"""Minimal deterministic automata of finitely many sentences: numbers' words, and the form that recognizers search."""
+"""Minimal deterministic automata of finitely many sentences: numbers' words, and what recognizers search."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +55,3 @@ def _children_first(arcs: Sequence[Mapping[str, int]]) -> Iterable[int]:
             done.add(state)
             stack.append((state, True))
             stack.extend((after, False) for after in arcs[state].values() if after not in done)
-
-
-def write_fsg(automaton: Acyclic, path: Path, name: str = "edgeagent") -> None:
-    """Write the automaton as a flat finite-state grammar in the Sphinx text format, with one final state."""
-    end = len(automaton.arcs)
-    lines = [f"FSG_BEGIN {name}", f"NUM_STATES {end + 1}", "START_STATE 0", f"FINAL_STATE {end}"]
-    for state, arcs in enumerate(automaton.arcs):
-        lines += [f"TRANSITION {state} {after} 1.0 {word}" for word, after in arcs.items()]
-        if state in automaton.final:
-            lines.append(f"TRANSITION {state} {end} 1.0")
-    path.write_text("\n".join([*lines, "FSG_END", ""]), "utf-8")

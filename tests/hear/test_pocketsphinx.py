@@ -4,15 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import pytest
+from homes import known
 from synthesised import Sound, silence, spoken
 
+from edgeagent.act.vocabulary import lists_of
 from edgeagent.errors import ModelError
+from edgeagent.grammar import commands
 from edgeagent.grammar.acyclic import Acyclic, phrases
+from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear.endpointing import Utterance, utterances
+from edgeagent.hear.jumps import with_jumps, without_jumps
 from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
 from edgeagent.hear.pronounce import pronounce
 from edgeagent.messages import FRAME_BYTES, FRAME_S, Frame, Transcript
 from edgeagent.settings import HearingSettings
+from edgeagent.simulate.house import small_house
 
 SETTINGS = HearingSettings()
 
@@ -52,6 +58,24 @@ def heard(
             attend(utterance, transcript)
         found.append(transcripts)
     return found
+
+
+@pytest.fixture(scope="module")
+def light() -> PocketsphinxRecognizer:
+    """The recognizer of a small board, with a whole house to listen for."""
+    named = commands.built_in(("home",)).with_names(dict(lists_of(known(small_house()).names())))
+    sentences = compile_commands(named).flat()
+    assert len(with_jumps(sentences).arcs) < len(without_jumps(sentences).arcs)
+    return PocketsphinxRecognizer(sentences, pronounce, "light")
+
+
+@pytest.mark.parametrize("sentence", ["turn on the kitchen light", "close the living room blinds", "what time is it"])
+def test_a_small_board_hears_what_is_said_in_a_house(light: PocketsphinxRecognizer, sentence: str) -> None:
+    (transcripts,) = heard(spoken(sentence), light)
+    final = transcripts[-1]
+    assert " ".join(word.text for word in final.words) == sentence
+    assert all(one.end_s > one.start_s for one in final.words)
+    assert final.confidence > 0.5
 
 
 @pytest.mark.parametrize("sentence", LIGHTS)
