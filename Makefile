@@ -56,12 +56,20 @@ test: setup packages-test check ## All set-up, then the tests, a file at a time 
 test-all: test journeys ## The long journeys as well
 
 # Those that nobody's load makes fail: emulated boards one after the other on one core, long proofs on the other.
-PATIENT := tests/qemu tests/update tests/train tests/test_lock.py
+EMULATED := tests/qemu
+PATIENT := tests/update tests/train tests/test_lock.py
 
 .PHONY: journeys
 journeys: setup packages-test packages-journeys ## The long journeys alone
-	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadgroup $(PATIENT)
-	$(BIN)/python -m pytest -q -m slow $(PATIENT:%=--ignore=%)
+	+$(MAKE) --jobs=2 --output-sync=target .journeys-emulated .journeys-patient
+	$(BIN)/python -m pytest -q -m slow $(patsubst %,--ignore=%,$(EMULATED) $(PATIENT))
+
+.PHONY: .journeys-emulated .journeys-patient
+.journeys-emulated:
+	$(BIN)/python -m pytest -q -m slow $(EMULATED)
+
+.journeys-patient:
+	$(BIN)/python -m pytest -q -m slow $(PATIENT)
 
 .PHONY: power-cuts
 power-cuts: setup packages-test ## Cut an update at every system call; the last line is the score

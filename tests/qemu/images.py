@@ -21,7 +21,6 @@ _EMULATED = "[Service]\nTimeoutStartSec=900\nWatchdogSec={watchdog_s}\n"
 
 marks = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("qemu"),  # one emulated board at a time
     pytest.mark.timeout(JOURNEY_S),
     pytest.mark.skipif(
         (not HAS_QEMU or not HAS_MOSQUITTO or bool(LACKING)) and "EDGEAGENT_CI" not in os.environ,
