@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from edgeagent import memory
 from edgeagent.errors import EdgeAgentError, ModelError
 from edgeagent.hear.own_pronunciations import PRONUNCIATIONS, version_of
 from edgeagent.hear.pocketsphinx import speech_detector
@@ -29,8 +30,9 @@ log = logging.getLogger(__name__)
 class Listening:
     """Hears frames with the interpreter that `current` gives at the start of each utterance.
 
-    While `deaf` is set, sound counts as silence: we do not obey our own voice. `heard_at` is when a frame was last
-    asked for, on the monotonic clock; `pronounced` changes with the owner's pronunciations, between utterances.
+    A new one is made ready for while nobody speaks: on a small board that takes seconds. While `deaf` is set, sound
+    counts as silence: we do not obey our own voice. `heard_at` is when a frame was last asked for, on the monotonic
+    clock; `pronounced` changes with the owner's pronunciations, between utterances.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Listening:
         self.pronounced = version_of(self._corrections)
         self._current = current
         self._interpreter = current()
+        self._is_hearing = False
         self._recognizer = recognizer_of(settings, searched(self._interpreter))
 
     def hear(self, frames: Iterable[Frame], report: Report) -> Iterator[Heard]:
@@ -96,21 +99,31 @@ class Listening:
 
     def _perceived(self, frames: Iterator[Frame], report: Report) -> Iterator[Heard]:
         detector = speech_detector(self._settings.vad_mode)
-        return perceive(frames, detector, self._recognizer, self._prepared, self._settings, report)
+        self._is_hearing = False
+        for heard in perceive(frames, detector, self._recognizer, self._prepared, self._settings, report):
+            self._is_hearing = False
+            yield heard
 
     def _attend(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame in frames:
             self.heard_at = time.monotonic()
             self._sound.look_at(frame)
+            if not self._is_hearing:
+                self._keep_up()
             yield SILENCE if self.deaf.is_set() else frame
 
     def _prepared(self) -> Interpreter:
+        self._is_hearing = True
         self._correct_pronunciations()
+        self._keep_up()
+        return self._interpreter
+
+    def _keep_up(self) -> None:
         latest = self._current()
         if latest is not self._interpreter:
             self._recognizer.use(searched(latest))
             self._interpreter = latest
-        return latest
+            memory.give_back()
 
     def _correct_pronunciations(self) -> None:
         version = version_of(self._corrections)

@@ -8,16 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from homes import known
 from synthesised import Sound, say, silence, spoken
 
+from edgeagent.act.vocabulary import lists_of
 from edgeagent.evaluate.household import names_of
 from edgeagent.grammar import commands
+from edgeagent.grammar.acyclic import Acyclic
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear import own_pronunciations
 from edgeagent.hear.own_pronunciations import PRONUNCIATIONS, phones_of
+from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer
 from edgeagent.hear.waking import Bell
 from edgeagent.listening import Listening
-from edgeagent.messages import FRAME_BYTES, Command, Frame, Step, Woken
+from edgeagent.messages import FRAME_BYTES, FRAME_S, Command, Frame, Step, Woken
 from edgeagent.settings import AgentSettings, DeviceSettings, HearingSettings, WakingSettings
 from edgeagent.understand.interpret import Interpreter
 
@@ -93,6 +97,64 @@ def test_where_it_waits_for_a_ring_only_what_follows_one_is_heard(tmp_path: Path
     bell.ring("button")
     assert ordered(listening, spoken(ORDER), steps) == ["turn_on"]
     assert [step.word for step in steps if isinstance(step, Woken)] == ["button"]
+
+
+@pytest.fixture
+def used_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """After how many of `counted`'s frames the recognizer was given new sentences."""
+    whens: list[int] = []
+    use = PocketsphinxRecognizer.use
+
+    def noted(recognizer: PocketsphinxRecognizer, sentences: Acyclic) -> None:
+        whens.append(_counted[0])
+        use(recognizer, sentences)
+
+    monkeypatch.setattr(PocketsphinxRecognizer, "use", noted)
+    _counted[0] = 0
+    return whens
+
+
+def nobody() -> Interpreter:
+    """Return what understands in a house without devices."""
+    named = commands.built_in(["home"]).with_names(dict(lists_of(known().names())))
+    return Interpreter(compile_commands(named), unsure_below=HearingSettings().unsure_below)
+
+
+_counted = [0]
+
+
+def counted(sound: Sound) -> Iterator[Frame]:
+    for frame in frames(sound):
+        yield frame
+        _counted[0] += 1
+
+
+@pytest.mark.parametrize("push_to_talk", [False, True])
+def test_new_names_are_made_ready_for_while_nobody_speaks(
+    tmp_path: Path, interpreter: Interpreter, used_at: list[int], *, push_to_talk: bool
+) -> None:
+    current = [nobody()]
+    bell = Bell()
+    listening = Listening(settings(tmp_path, push_to_talk=push_to_talk), lambda: current[0], bell=bell)
+    current[0] = interpreter
+    bell.ring("button")
+    said = [one.interpretation for one in listening.hear(counted(spoken(ORDER)), lambda _: None)]
+    assert [one.intent for one in said if isinstance(one, Command)] == ["turn_on"]
+    assert used_at == [0, 0], "once when it was made, once at the first frame, long before somebody speaks"
+
+
+def test_names_that_come_in_the_middle_of_a_sentence_count_from_the_next_one_on(
+    tmp_path: Path, interpreter: Interpreter, used_at: list[int]
+) -> None:
+    before, middle = nobody(), round((0.6 + 0.4) / FRAME_S)
+    listening = Listening(settings(tmp_path), lambda: before if _counted[0] < middle else interpreter)
+    all_heard = list(listening.hear(counted(spoken("what time is it", ORDER, pause_s=2.0)), lambda _: None))
+    commands_heard = [one.interpretation for one in all_heard if isinstance(one.interpretation, Command)]
+    assert [one.intent for one in commands_heard] == ["get_time", "turn_on"]
+    made, again = used_at
+    assert made == 0
+    began_s, heard_s = all_heard[0].transcript.began_s, all_heard[0].transcript.heard_s
+    assert again >= round((began_s + heard_s) / FRAME_S)
 
 
 @pytest.mark.parametrize("fault", ["offset", "quiet", "clipped"])

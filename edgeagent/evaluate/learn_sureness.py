@@ -1,13 +1,13 @@
 """Real sentences, others and noise to the weights of `hear/sureness.py`.
 
-    python -m edgeagent.evaluate.learn_sureness ORDERS COMMANDS HOME DEVICES TALK
+    python -m edgeagent.evaluate.learn_sureness ORDERS COMMANDS HOME DEVICES TALK [--effort light]
 
 ORDERS and HOME are two folders as `edgeagent evaluate speech` takes them, with the orders' command set and the home's
 devices; TALK is a text file with a sentence that is no command on each line. Every second sound file is heard by its
 own grammar, and by the other one's, which has no sentence for it; the talk is spoken by flite. All of it is heard in
 quiet and in two noises that are made here (`made_noises.py`). What was heard as a command is right, or it is not: a
 logistic regression tells both apart. It prints the weights, how well they tell, and how well weights tell that were
-learned without the noise that they are judged in. It takes 40 minutes on one core.
+learned without the noise that they are judged in. It takes 40 minutes on one core, 10 with `--effort light`.
 """
 
 import math
@@ -17,6 +17,7 @@ from functools import partial
 from itertools import permutations, product
 from pathlib import Path
 from random import Random
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -29,7 +30,7 @@ from edgeagent.evaluate.noise import Noise
 from edgeagent.grammar import commands
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear import files, sureness
-from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
+from edgeagent.hear.pocketsphinx import Effort, PocketsphinxRecognizer, speech_detector
 from edgeagent.hear.pronounce import Pronunciations
 from edgeagent.messages import Command, Frame
 from edgeagent.pipeline import WEIGHTY, perceive
@@ -79,11 +80,11 @@ class Play:
 class Ear:
     """A grammar that listens with nothing refused, and remembers what its sureness was made of."""
 
-    def __init__(self, chosen: commands.CommandSet) -> None:
+    def __init__(self, chosen: commands.CommandSet, effort: Effort) -> None:
         """Compile the commands."""
         self.automaton = compile_commands(chosen)
         self._interpreter = Interpreter(self.automaton, unsure_below=0.0)
-        self._recognizer = PocketsphinxRecognizer(self.automaton.flat(), Pronunciations(), sure=self._note)
+        self._recognizer = PocketsphinxRecognizer(self.automaton.flat(), Pronunciations(), effort, self._note)
         self._settings = HearingSettings(unsure_below=0.0)
         self._asked = (0.0, 0.0, 0)
 
@@ -103,12 +104,19 @@ class Ear:
         return sureness.sureness(fit, above_db, frames)
 
 
-def main(orders: Path, order_commands: Path, home: Path, devices: Path, talk: Path) -> None:
+def main(  # a command's arguments
+    orders: Path,
+    order_commands: Path,
+    home: Path,
+    devices: Path,
+    talk: Path,
+    effort: Annotated[Effort, typer.Option(help="Whose weights.")] = "accurate",
+) -> None:
     """Play everything, fit, and print the weights and how good they are."""
     sentences = [line for line in talk.read_text("utf-8").splitlines() if line]
     ears = {
-        orders: Ear(commands.load(order_commands)),
-        home: Ear(commands.built_in(("home",)).with_names(names_of(devices))),
+        orders: Ear(commands.load(order_commands), effort),
+        home: Ear(commands.built_in(("home",)).with_names(names_of(devices)), effort),
     }
     plays = [*_own(ears), *_foreign(ears), *_talk(ears[home], sentences)]
     noises = {"kitchen": kitchen(SEED), "cafe": cafe(sentences, SEED)}

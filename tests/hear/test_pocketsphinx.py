@@ -13,7 +13,6 @@ from edgeagent.grammar import commands
 from edgeagent.grammar.acyclic import Acyclic, phrases
 from edgeagent.grammar.automaton import compile_commands
 from edgeagent.hear.endpointing import Utterance, utterances
-from edgeagent.hear.jumps import with_jumps, without_jumps
 from edgeagent.hear.pocketsphinx import PocketsphinxRecognizer, speech_detector
 from edgeagent.hear.pronounce import pronounce
 from edgeagent.messages import FRAME_BYTES, FRAME_S, Frame, Transcript
@@ -64,9 +63,7 @@ def heard(
 def light() -> PocketsphinxRecognizer:
     """The recognizer of a small board, with a whole house to listen for."""
     named = commands.built_in(("home",)).with_names(dict(lists_of(known(small_house()).names())))
-    sentences = compile_commands(named).flat()
-    assert len(with_jumps(sentences).arcs) < len(without_jumps(sentences).arcs)
-    return PocketsphinxRecognizer(sentences, pronounce, "light")
+    return PocketsphinxRecognizer(compile_commands(named).flat(), pronounce, "light")
 
 
 @pytest.mark.parametrize("sentence", ["turn on the kitchen light", "close the living room blinds", "what time is it"])
