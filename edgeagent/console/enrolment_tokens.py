@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -66,7 +66,10 @@ def new_token(  # noqa: PLR0913  # its parts are asked for one by one
         raise ConsoleError(
             f"a token cannot last {lasts_s:.0f} s", remedy=f"Give up to {LONGEST_TOKEN_S / DAY_S:.0f} days."
         )
-    session.execute(update(EnrolmentToken).where(EnrolmentToken.device == device, *_open()).values(revoked=now))
+    # Another fleet's token that has been made since is none of ours: its row refuses this one.
+    is_ours_or_over = or_(EnrolmentToken.fleet == fleet, EnrolmentToken.expires <= now)
+    earlier = update(EnrolmentToken).where(EnrolmentToken.device == device, is_ours_or_over, *_open())
+    session.execute(earlier.values(revoked=now))
     groups = ["".join(secrets.choice(LETTERS) for _ in range(GROUP_LETTERS)) for _ in range(GROUPS)]
     secret = "-".join(groups)
     token = EnrolmentToken(

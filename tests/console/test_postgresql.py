@@ -11,6 +11,7 @@ from brokers import HAS_MOSQUITTO, eventually, mosquitto, run, settings
 from console.postgres import HAS_POSTGRES, WHY_NOT, Postgres, postgres
 from console.running_console import BROKER, working
 from console.telling import birth, event, incoming, progress, sample, state
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import func, select
 
 from edgeagent.bus import connect
@@ -26,7 +27,7 @@ from edgeagent.console.leases import hold
 from edgeagent.console.prometheus import Figures
 from edgeagent.console.retention import prune
 from edgeagent.console.settings import KeepSection
-from edgeagent.console.tables import Device, Event, Fleet, HealthHour, Job, Tag
+from edgeagent.console.tables import Device, EnrolmentToken, Event, Fleet, HealthHour, Job, Tag
 from edgeagent.fleet import wire
 from edgeagent.fleet.identity_keys import make_key, request
 from edgeagent.messages import Message
@@ -184,6 +185,29 @@ def test_two_fleets_that_make_a_token_for_one_name_at_once_do_not_both_get_it(da
     for one in threads:
         one.join()
     assert (len(made), len(refused)) == (1, 1)
+
+
+def test_a_token_that_another_fleet_makes_in_between_stands(database: Database) -> None:
+    wanted: dict[str, Any] = {"serial": "S", "device": "kitchen", "tags": {}, "by": "eva", "now": NOW, "lasts_s": 60.0}
+    with database.session() as session:
+        session.add(Fleet(name="plant", created=1.0))
+    statements: list[str] = []
+
+    def another(*about: Any) -> None:
+        statements.append(about[2])
+        if [one for one in statements if one.startswith("UPDATE enrolment_tokens")] == [about[2]]:
+            with database.session() as session:
+                new_token(session, fleet="plant", **wanted)
+
+    sqlalchemy_event.listen(database.engine, "before_cursor_execute", another)
+    try:
+        with pytest.raises(ConsoleError, match="at the same moment"), database.session() as session:
+            new_token(session, fleet="home", **wanted)
+    finally:
+        sqlalchemy_event.remove(database.engine, "before_cursor_execute", another)
+    with database.reading() as session:
+        tokens = session.scalars(select(EnrolmentToken)).all()
+        assert [(token.fleet, token.revoked) for token in tokens] == [("plant", None)]
 
 
 def test_devices_are_enrolled_and_renewed(database: Database, tmp_path: Path) -> None:
