@@ -23,20 +23,10 @@ from edgeagent.fleet.identity_store import Identities
 from edgeagent.fleet.renewing import Renewing, with_current
 
 pytestmark = pytest.mark.skipif(not HAS_MOSQUITTO, reason="mosquitto is not installed")
-COMMANDS = """
-from edgeagent import __main__ as program
-from edgeagent.cli.console_broker import broker_app
-from edgeagent.cli.enrol import enrol, identity
-program.app.command()(enrol)
-program.app.command()(identity)
-program.app.add_typer(broker_app, name="broker")
-program.main()
-"""
-"""The program, with our commands, wherever else they are registered."""
 
 
 def edgeagent(*arguments: object, given: str = "") -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-c", COMMANDS, *map(str, arguments)]
+    command = [sys.executable, "-m", "edgeagent", *map(str, arguments)]
     return subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -45,7 +35,7 @@ def broker_of(folder: Path) -> HardenedBroker:
     port, enrolment_port = free_port(), free_port()
     (folder / "state").mkdir(parents=True)
     made = edgeagent(
-        "broker", "init", folder, "--name", "127.0.0.1", "--port", port, "--enrolment-port", enrolment_port,
+        "console", "broker", "init", folder, "--name", "127.0.0.1", "--port", port, "--enrolment-port", enrolment_port,
         "--bind", "127.0.0.1", "--state", folder / "state",
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
@@ -186,7 +176,7 @@ def test_the_real_console_enrols_a_device_and_throws_it_out(tmp_path: Path) -> N
     journey = Journey(broker, database(tmp_path / "data"), tmp_path)
     journey.settings.write_text(f'[device]\nstate_dir = "{journey.state}"\n')
     (tmp_path / "console.toml").write_text(console_settings(broker, tmp_path / "data"))
-    command = [sys.executable, "-c", COMMANDS, "console", "run", "--settings", str(tmp_path / "console.toml")]
+    command = [sys.executable, "-m", "edgeagent", "console", "run", "--settings", str(tmp_path / "console.toml")]
 
     async def scene(console: "subprocess.Popen[str]") -> None:
         assert console.stdout is not None
