@@ -57,7 +57,7 @@ test-all: test journeys ## The long journeys as well
 
 # Those that nobody's load makes fail: emulated boards one after the other on one core, long proofs on the other.
 EMULATED := tests/qemu
-PATIENT := tests/update tests/train tests/test_lock.py
+PATIENT := tests/update tests/train tests/test_lock.py tests/install tests/provision
 
 .PHONY: journeys
 journeys: setup packages-test packages-journeys ## The long journeys alone
