@@ -104,7 +104,7 @@ class Ear:
         return sureness.sureness(fit, above_db, frames)
 
 
-def main(  # a command's arguments
+def main(
     orders: Path,
     order_commands: Path,
     home: Path,
