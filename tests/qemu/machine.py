@@ -253,9 +253,17 @@ def shown(machine: Machine, unit: str, *names: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
 
 
+_STARTED = ("InactiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
+
+
 def facts(machine: Machine) -> dict[str, Any]:
-    """Return how much memory the daemon and the whole system use, in MB, and how long the boot took, in seconds."""
-    pid = shown(machine, "edgeagent.service", "MainPID")["MainPID"]
+    """Return how much memory the daemon and the whole system use, in MB, and when the daemon was ready, in seconds.
+
+    `ready_s` counts from the kernel's start to the daemon's last READY, and `ready_ours_s` from the daemon's start.
+    """
+    daemon = shown(machine, "edgeagent.service", "MainPID", *_STARTED)
+    pid = daemon["MainPID"]
+    began_s, ready_s = (int(daemon[name]) / 1e6 for name in _STARTED)
     status = machine.tell(f"cat /proc/{pid}/status")
     memory = dict(line.split(":", 1) for line in machine.tell("cat /proc/meminfo").splitlines())
     kb = {name: int(memory[name].split()[0]) for name in ("MemTotal", "MemAvailable")}
@@ -265,6 +273,8 @@ def facts(machine: Machine) -> dict[str, Any]:
         "system_used_mb": round((kb["MemTotal"] - kb["MemAvailable"]) / 1024, 1),
         "system_total_mb": round(kb["MemTotal"] / 1024, 1),
         "uptime_s": float(machine.tell("cut -d' ' -f1 /proc/uptime")),
+        "ready_s": round(ready_s, 1),
+        "ready_ours_s": round(ready_s - began_s, 1),
     }
 
 
